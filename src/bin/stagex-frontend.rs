@@ -1,0 +1,2 @@
+//! The BuildKit frontend, started by BuildKit itself.
+fn main() {}
