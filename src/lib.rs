@@ -1,1 +1,13 @@
-//! stagex
+//! stagex: package specs in YAML become BuildKit graphs or Containerfiles.
+//!
+//! ```text
+//! bytes ─load→ Package ─resolve→ PackageGraph ─lower→ BuildPlan ─emit→ Definition | Containerfile ─solve→ Layout
+//! ```
+//!
+//! Each noun can no longer hold what an earlier stage has settled, and each arrow is one function.
+
+pub mod diag;
+pub mod digest;
+pub mod llb;
+pub mod package;
+pub mod tree;
