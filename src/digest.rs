@@ -65,7 +65,9 @@ pub enum DigestError {
 impl fmt::Display for DigestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Algorithm => f.write_str("a digest starts with `sha256:`, `sha384:` or `sha512:`"),
+            Self::Algorithm => {
+                f.write_str("a digest starts with `sha256:`, `sha384:` or `sha512:`")
+            }
             Self::Length { expected, found } => {
                 write!(f, "expected {expected} hexadecimal digits, found {found}")
             }
@@ -93,10 +95,8 @@ impl Digest {
     /// Parses `algorithm:hex`; fails as [`DigestError`] says.
     pub fn parse(text: &str) -> Result<Self, DigestError> {
         let (name, hex) = text.split_once(':').ok_or(DigestError::Algorithm)?;
-        let algorithm = Algorithm::ALL
-            .into_iter()
-            .find(|a| a.name() == name)
-            .ok_or(DigestError::Algorithm)?;
+        let algorithm =
+            Algorithm::ALL.into_iter().find(|a| a.name() == name).ok_or(DigestError::Algorithm)?;
         Self::from_hex(algorithm, hex)
     }
 

@@ -13,7 +13,8 @@ pub struct Platform {
 impl Platform {
     /// What specs may be built for: OCI image-spec names as Go prints them.
     const ARCHITECTURES: [&str; 10] = [
-        "386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x", "wasm",
+        "386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x",
+        "wasm",
     ];
 
     /// Parses `os/arch[/variant]`; `None` unless the system is `linux` and the architecture known.
