@@ -1,0 +1,3 @@
+# shellcheck shell=bash
+up_buildkitd() { :; }
+down_buildkitd() { :; }
