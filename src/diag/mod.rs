@@ -5,11 +5,13 @@
 mod code;
 mod files;
 pub mod render;
+mod suggest;
 
 use std::cmp::Ordering;
 
 pub use code::Code;
 pub use files::{FileId, Files};
+pub use suggest::{listed, nearest, suggest};
 
 /// A range of bytes in one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +49,12 @@ impl<T: PartialEq> PartialEq for Spanned<T> {
 }
 
 impl<T: Eq> Eq for Spanned<T> {}
+
+/// Whether a character turns the direction of the text after it (Unicode TR 9, the embeddings,
+/// overrides and isolates): a reviewer would read something else than a program.
+pub fn is_direction_control(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
 
 /// One finding: a code for programs, a sentence and a place for people.
 #[derive(Clone, Debug, PartialEq, Eq)]

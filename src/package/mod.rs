@@ -1,15 +1,28 @@
 //! Package specs: read from bytes, checked, and from then on without wrong forms.
 
+mod config;
+mod filter;
 mod image;
+mod load;
+mod load_check;
 mod name;
+mod raw;
+mod read_image;
+mod read_source;
+mod read_stage;
+mod reader;
 mod source;
 mod step;
+mod style;
 mod template;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use config::{CONFIG_PATH, TreeConfig};
+pub use filter::shell_quote;
 pub use image::{Accounts, FileContent, FileEntry, Group, ImageSpec, Requirement, User};
+pub use load::{Loader, Place};
 pub use name::{
     OutputName, PackageName, Platform, Reference, SourceName, StageName, StyleName, TestName,
     VariableName,
@@ -18,7 +31,7 @@ pub use source::{Archive, Hex, ImageReference, Origin, Patch, Source, Unpack};
 pub use step::{
     Command, ParamValue, Params, PlacedSource, RootEntry, RootFrom, Stage, StagePlatform, Step,
 };
-pub use template::{Condition, Expression, Part, Template};
+pub use template::{Condition, Evaluator, Expression, Part, Scope, Template, Value};
 
 use crate::diag::{FileId, Spanned};
 

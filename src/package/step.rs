@@ -49,6 +49,8 @@ pub struct RootEntry {
     pub path: Option<Template>,
     /// Where it goes; `/` by default.
     pub to: Option<Template>,
+    /// Only what matches these patterns, as in `.dockerignore`, relative to `path`.
+    pub files: Vec<Template>,
     /// Only where this holds.
     pub when: Option<Condition>,
 }
@@ -94,8 +96,8 @@ pub struct Step {
     pub env: BTreeMap<VariableName, Template>,
     /// Why the network is on; off without a reason.
     pub network: Option<Spanned<String>>,
-    /// Only where this holds.
-    pub when: Option<Condition>,
+    /// Only where all of these hold: the step's own and that of the use of its build style.
+    pub when: Vec<Condition>,
     /// What `${{ params.x }}` means, for steps of a build style.
     pub params: Option<Arc<Params>>,
 }
