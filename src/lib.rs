@@ -8,6 +8,7 @@
 
 pub mod diag;
 pub mod digest;
+pub mod graph;
 pub mod llb;
 pub mod package;
 pub mod tree;

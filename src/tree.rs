@@ -39,6 +39,15 @@ impl std::error::Error for ReadError {}
 /// Bytes of a file, or `None` where the tree has no such file.
 pub type ReadResult = Result<Option<Vec<u8>>, ReadError>;
 
+/// What stands at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A file (or a link to one).
+    File,
+    /// A folder (or a link to one).
+    Folder,
+}
+
 /// A tree of files. Paths are relative, with `/`, without `.` and `..`.
 pub trait Tree {
     /// Reads one file.
@@ -51,6 +60,9 @@ pub trait Tree {
 
     /// The entries of a folder, sorted, folders with a `/` at the end; empty where there is none.
     fn list(&self, folder: &str) -> Result<Vec<String>, ReadError>;
+
+    /// Whether a path is a file or a folder; `None` where there is nothing.
+    fn kind(&self, path: &str) -> Result<Option<Kind>, ReadError>;
 }
 
 /// A folder on disk; links that lead out of it are refused.
@@ -115,6 +127,75 @@ impl Tree for Folder {
         names.sort();
         Ok(names)
     }
+
+    fn kind(&self, path: &str) -> Result<Option<Kind>, ReadError> {
+        let Some(full) = self.inside(path)? else { return Ok(None) };
+        match full {
+            full if full.is_dir() => Ok(Some(Kind::Folder)),
+            full if full.is_file() => Ok(Some(Kind::File)),
+            _ => Err(ReadError::NotAFile),
+        }
+    }
+}
+
+/// One tree above another: a file of the top shadows that of the bottom.
+pub struct Overlay<T, B> {
+    /// Looked at first.
+    pub top: T,
+    /// Looked at where the top has nothing.
+    pub bottom: B,
+}
+
+impl<T: Tree, B: Tree> Tree for Overlay<T, B> {
+    fn read(&self, path: &str) -> ReadResult {
+        match self.top.read(path) {
+            Ok(None) => self.bottom.read(path),
+            found => found,
+        }
+    }
+
+    fn read_many(&self, paths: &[String]) -> Vec<ReadResult> {
+        let mut results = self.top.read_many(paths);
+        for (result, path) in results.iter_mut().zip(paths) {
+            if matches!(result, Ok(None)) {
+                *result = self.bottom.read(path);
+            }
+        }
+        results
+    }
+
+    fn list(&self, folder: &str) -> Result<Vec<String>, ReadError> {
+        let mut names = self.top.list(folder)?;
+        names.extend(self.bottom.list(folder)?);
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    fn kind(&self, path: &str) -> Result<Option<Kind>, ReadError> {
+        match self.top.kind(path)? {
+            None => self.bottom.kind(path),
+            found => Ok(found),
+        }
+    }
+}
+
+impl<T: Tree + ?Sized> Tree for &T {
+    fn read(&self, path: &str) -> ReadResult {
+        (**self).read(path)
+    }
+
+    fn read_many(&self, paths: &[String]) -> Vec<ReadResult> {
+        (**self).read_many(paths)
+    }
+
+    fn list(&self, folder: &str) -> Result<Vec<String>, ReadError> {
+        (**self).list(folder)
+    }
+
+    fn kind(&self, path: &str) -> Result<Option<Kind>, ReadError> {
+        (**self).kind(path)
+    }
 }
 
 /// A tree in memory, for tests and for what a client sent in one piece.
@@ -153,6 +234,14 @@ impl Tree for Memory {
             .collect();
         names.dedup();
         Ok(names)
+    }
+
+    fn kind(&self, path: &str) -> Result<Option<Kind>, ReadError> {
+        if self.0.contains_key(path) {
+            return Ok(Some(Kind::File));
+        }
+        let prefix = if path == "." { String::new() } else { format!("{path}/") };
+        Ok(self.0.keys().any(|k| k.starts_with(&prefix)).then_some(Kind::Folder))
     }
 }
 

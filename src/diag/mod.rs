@@ -128,6 +128,11 @@ impl Diagnostics {
         self.0.extend(other.0);
     }
 
+    /// Adds one, if there is one.
+    pub fn extend_with(&mut self, found: Option<Diagnostic>) {
+        self.0.extend(found);
+    }
+
     /// Whether nothing was found.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -149,6 +154,15 @@ impl Diagnostics {
     /// The value when nothing was found, otherwise the findings.
     pub fn or<T>(self, value: T) -> Result<T, Self> {
         if self.is_empty() { Ok(value) } else { Err(self) }
+    }
+}
+
+impl IntoIterator for Diagnostics {
+    type Item = Diagnostic;
+    type IntoIter = std::vec::IntoIter<Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

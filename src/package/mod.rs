@@ -22,16 +22,19 @@ use std::fmt;
 pub use config::{CONFIG_PATH, TreeConfig};
 pub use filter::shell_quote;
 pub use image::{Accounts, FileContent, FileEntry, Group, ImageSpec, Requirement, User};
+pub(crate) use load::join;
 pub use load::{Loader, Place};
 pub use name::{
     OutputName, PackageName, Platform, Reference, SourceName, StageName, StyleName, TestName,
     VariableName,
 };
+pub use read_source::{HexError, parse_hex};
+pub(crate) use reader::{is_clean_absolute, is_clean_relative};
 pub use source::{Archive, Hex, ImageReference, Origin, Patch, Source, Unpack};
 pub use step::{
     Command, ParamValue, Params, PlacedSource, RootEntry, RootFrom, Stage, StagePlatform, Step,
 };
-pub use template::{Condition, Evaluator, Expression, Part, Scope, Template, Value};
+pub use template::{Condition, Evaluator, Expression, Names, Part, Scope, Template, Value};
 
 use crate::diag::{FileId, Spanned};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use std::sync::Arc;
 
-use crate::diag::{Code, Span, Spanned};
+use crate::diag::{Code, Spanned};
 
 use super::raw::{Kind, Node};
 use super::reader::{Fields, Reader};

@@ -331,7 +331,7 @@ fn hint_of(code: Code) -> &'static str {
 }
 
 /// Whether a path is absolute and free of `..`, empty parts and what an engine can't pass on.
-pub(super) fn is_clean_absolute(path: &str) -> bool {
+pub(crate) fn is_clean_absolute(path: &str) -> bool {
     path.strip_prefix('/').is_some_and(|rest| {
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         path == "/" || is_clean_relative(rest)
@@ -339,7 +339,7 @@ pub(super) fn is_clean_absolute(path: &str) -> bool {
 }
 
 /// The same for a path below a folder: `a/b`, never `../a`, `/a` or ``.
-pub(super) fn is_clean_relative(path: &str) -> bool {
+pub(crate) fn is_clean_relative(path: &str) -> bool {
     let part = |p: &str| !p.is_empty() && p != "." && p != ".." && p.len() <= 255;
     path.len() < 4096 && path.split('/').all(part) && !path.chars().any(char::is_control)
 }
