@@ -6,9 +6,16 @@
 //!
 //! Each noun can no longer hold what an earlier stage has settled, and each arrow is one function.
 
+pub mod cli;
+mod compile;
 pub mod diag;
 pub mod digest;
+pub mod emit;
+pub mod engine;
 pub mod graph;
 pub mod llb;
 pub mod package;
+pub mod plan;
 pub mod tree;
+
+pub use compile::{Compiled, Query, Subject, check, compile};

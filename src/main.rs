@@ -1,2 +1,7 @@
 //! The `stagex` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    stagex::cli::run(std::env::args_os())
+}

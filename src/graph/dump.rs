@@ -21,6 +21,28 @@ impl Node {
         }
     }
 
+    /// The node in a part of its graph: references outside of the part are left out.
+    pub(crate) fn renumbered(&self, numbers: &std::collections::BTreeMap<u32, NodeId>) -> Self {
+        let mut node = self.clone();
+        let new = |id: &NodeId| numbers.get(&id.0).copied();
+        let root = |stage: &mut Stage| {
+            stage.root.retain_mut(|entry| match &mut entry.from {
+                RootFrom::Package(id) | RootFrom::Stage(id) => new(id).map(|n| *id = n).is_some(),
+                RootFrom::Sources(_) => false,
+            });
+        };
+        match &mut node.kind {
+            Kind::Stage(stage) => root(stage),
+            Kind::Test(test) => root(&mut test.stage),
+            Kind::Output(output) => {
+                output.take = output.take.take().and_then(|(id, files)| Some((new(&id)?, files)));
+                output.closure = output.closure.iter().filter_map(new).collect();
+            }
+            Kind::Context(_) => {}
+        }
+        node
+    }
+
     /// The nodes that it needs directly, with what for, in order, each once for each purpose.
     pub fn edges(&self) -> Vec<(NodeId, &'static str)> {
         let mut edges = Vec::new();

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use dump::{dot, json, text};
+pub(crate) use expand::triple;
 pub use image::{Accounts, Group, Image, User};
 pub use library::Library;
 pub use resolve::resolve;

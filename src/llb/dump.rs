@@ -21,7 +21,8 @@ pub fn dump(definition: &pb::Definition) -> String {
             continue;
         };
         let metadata = definition.metadata.get(&digest);
-        let group = metadata.and_then(|m| m.progress_group.as_ref()).map_or("op", |g| &g.id);
+        let name = metadata.and_then(|m| m.description.get("llb.customname"));
+        let group = name.and_then(|n| n.strip_prefix('[')?.split(']').next()).unwrap_or("op");
         let number = counts.entry(group.to_owned()).and_modify(|n| *n += 1).or_insert(1);
         let label = format!("{group}.{number}");
         let input = |n: i64| match usize::try_from(n).ok().and_then(|n| op.inputs.get(n)) {
@@ -36,7 +37,7 @@ pub fn dump(definition: &pb::Definition) -> String {
             continue;
         };
         paragraph(&mut out, (&label, &op, kind), &input);
-        if let Some(name) = metadata.and_then(|m| m.description.get("llb.customname")) {
+        if let Some(name) = name {
             let _ = writeln!(out, "  # {name}");
         }
         for place in places(definition, &digest) {

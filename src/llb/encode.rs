@@ -9,6 +9,11 @@ use crate::package::Platform;
 
 use super::{Copy, Exec, FileAction, FileOp, MountKind, Op, Output};
 
+/// The bytes of a definition, as `buildctl build` reads them from standard input.
+pub fn encode(definition: &pb::Definition) -> Vec<u8> {
+    definition.encode_to_vec()
+}
+
 /// What `pb.go` calls `Empty` and `SkipOutput`.
 const NONE: i64 = -1;
 

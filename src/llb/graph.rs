@@ -150,6 +150,11 @@ impl Graph {
         u32::try_from(at).expect("fewer than four billion files")
     }
 
+    /// The digest of the vertex that an output is of, as the engine computes it.
+    pub fn digest(&self, output: Output) -> &str {
+        &self.vertices[output.vertex as usize].digest
+    }
+
     /// How many vertices there are.
     pub fn len(&self) -> usize {
         self.vertices.len()
