@@ -12,6 +12,7 @@ pub mod diag;
 pub mod digest;
 pub mod emit;
 pub mod engine;
+pub mod frontend;
 pub mod graph;
 pub mod llb;
 pub mod package;

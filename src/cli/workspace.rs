@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Files, listed, suggest};
 use crate::graph::{Goal, Library};
-use crate::package::{OutputName, PackageName, Place, Platform, Reference, StageName};
+use crate::package::{OutputName, PackageName, Place, Platform, Reference, StageName, outputs_in};
 use crate::plan::Options;
 use crate::tree::{Folder, Tree as _};
 use crate::{Compiled, Query, Subject, compile};
@@ -128,18 +128,12 @@ fn target_goal(tree: &Folder, subject: &Subject, name: &str) -> Result<Goal, Dia
     };
     let (output, stage) = (OutputName::parse(name), StageName::parse(name));
     let (Some(output), Some(stage)) = (output, stage) else { return Err(wrong()) };
-    let mut files = Files::new();
-    let evaluator = crate::package::Evaluator::new();
-    let mut loader = crate::package::Loader::new(tree, &evaluator);
-    let package = match subject {
-        Subject::Package(package) => match tree.read(&package.spec_path()) {
-            Ok(Some(bytes)) => loader.load(&Place::of(package), bytes, &mut files).ok(),
-            Ok(None) | Err(_) => None,
-        },
-        Subject::Spec(place, bytes) => loader.load(place, bytes.clone(), &mut files).ok(),
+    let bytes = match subject {
+        Subject::Package(package) => tree.read(&package.spec_path()).ok().flatten(),
+        Subject::Spec(_, bytes) => Some(bytes.clone()),
     };
     // What is wrong with the spec is said when it is compiled.
-    let has_output = package.is_some_and(|p| p.outputs.contains_key(&output));
+    let has_output = bytes.is_some_and(|b| outputs_in(&b).iter().any(|o| o == name));
     Ok(if has_output { Goal::Output(Some(output)) } else { Goal::Stage(stage) })
 }
 

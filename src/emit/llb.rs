@@ -21,8 +21,11 @@ pub struct Inputs {
     pub contexts: BTreeMap<(Reference, Platform), llb::Output>,
     /// Sources whose first address failed: which one to take, from 0.
     pub mirrors: BTreeMap<Digest, usize>,
-    /// Groups whose results are not to be taken from the cache; all of them for `--no-cache`.
-    pub no_cache: bool,
+    /// Packages whose results are not to be taken from the cache; all of them when the list is empty.
+    pub no_cache: Option<Vec<String>>,
+    /// The session of the client that has local folders. Without it two builds at one time, of
+    /// two clients, could be taken for one.
+    pub session: Option<String>,
 }
 
 /// A tree of specs that the engine has already.
@@ -75,7 +78,7 @@ impl Emission<'_> {
             name: format!("[{}] {}", node.group, node.label),
             group: None,
             locations: node.origin.iter().map(|s| self.location(*s)).collect(),
-            ignore_cache: self.inputs.no_cache,
+            ignore_cache: self.is_uncached(&node.group),
         };
         let plain = |op| Vertex { op, platform: None, metadata: metadata.clone() };
         let vertex = match &node.op {
@@ -89,7 +92,7 @@ impl Emission<'_> {
             }
             Op::Fetch(Fetch::Local { path, exclude }) => match &self.inputs.tree {
                 Some(tree) => return self.below(tree, (path, exclude), metadata),
-                None => plain(local(path, exclude)),
+                None => plain(local(path, exclude, self.inputs.session.as_deref())),
             },
             Op::Fetch(Fetch::Image { name, digest }) => {
                 let identifier = format!("docker-image://{name}@{digest}");
@@ -120,6 +123,12 @@ impl Emission<'_> {
             Op::Run(run) => plain(self.run(run)).on(node.platform.clone()),
         };
         self.graph.add(vertex)
+    }
+
+    fn is_uncached(&self, group: &str) -> bool {
+        let package = group.split(' ').next().unwrap_or(group);
+        let named = |names: &Vec<String>| names.is_empty() || names.iter().any(|n| n == package);
+        self.inputs.no_cache.as_ref().is_some_and(named)
     }
 
     fn run(&self, run: &Run) -> llb::Op {
@@ -244,7 +253,7 @@ impl Emission<'_> {
     }
 }
 
-fn local(path: &str, exclude: &[String]) -> llb::Op {
+fn local(path: &str, exclude: &[String], session: Option<&str>) -> llb::Op {
     let json = |list: Vec<String>| serde_json::to_string(&list).expect("strings become JSON");
     let mut attrs = BTreeMap::new();
     let below = |p: &String| if path == "." { p.clone() } else { format!("{path}/{p}") };
@@ -255,13 +264,16 @@ fn local(path: &str, exclude: &[String]) -> llb::Op {
         let exclude = exclude.iter().map(below).collect();
         attrs.insert("local.excludepatterns".to_owned(), json(exclude));
     }
-    attrs.insert("local.sharedkeyhint".to_owned(), "context".to_owned());
+    if let Some(session) = session {
+        attrs.insert("local.session".to_owned(), session.to_owned());
+    }
+    attrs.insert("local.sharedkeyhint".to_owned(), format!("stagex:context:{path}"));
     llb::Op::Source { identifier: "local://context".to_owned(), attrs }
 }
 
 /// `client/llb/source.go` writes the remote without its scheme, the commit and folder behind `#`,
 /// and the address in full as an attribute.
-fn git(remote: &str, commit: &str, subdir: Option<&str>) -> llb::Op {
+pub(crate) fn git(remote: &str, commit: &str, subdir: Option<&str>) -> llb::Op {
     let plain = remote
         .strip_prefix("https://")
         .or_else(|| remote.strip_prefix("ssh://"))

@@ -12,6 +12,7 @@ mod verify;
 pub use bollard_buildkit_proto::pb::Definition;
 pub use dump::dump;
 pub use encode::encode;
+pub(crate) use encode::platform;
 pub use graph::{Graph, Location, Metadata, Output, SourceFile};
 pub use op::{Copy, Exec, FileAction, FileOp, Mount, MountKind, Op, Vertex};
 pub use verify::{Fault, verify};

@@ -54,12 +54,41 @@ impl Place {
         Self { path: name.spec_path(), folder: name.folder(), expected: Some(name.clone()) }
     }
 
-    /// Any path of a tree; only `packages/<group>/<name>/package.yaml` demands a name.
+    /// Any path of a tree. Only `packages/<group>/<name>/package.yaml` demands a name and has its
+    /// own files beside it; elsewhere paths are relative to the tree, which is the build context,
+    /// as in a Containerfile.
     pub fn at(path: &str) -> Self {
-        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let expected = folder.strip_prefix("packages/").and_then(PackageName::parse);
-        let expected = expected.filter(|n| n.spec_path() == path);
-        Self { path: path.to_owned(), folder: folder.to_owned(), expected }
+        let folder = path.strip_prefix("packages/").and_then(|p| p.strip_suffix("/package.yaml"));
+        match folder.and_then(PackageName::parse) {
+            Some(name) => Self::of(&name),
+            None => Self { path: path.to_owned(), folder: String::new(), expected: None },
+        }
+    }
+}
+
+/// The name that a spec gives itself, if that much of it can be read.
+pub fn name_in(bytes: &[u8]) -> Option<PackageName> {
+    match top_level(bytes)?.into_iter().find(|(key, _)| key.value == "name")?.1.kind {
+        Kind::Text(text) => PackageName::parse(&text),
+        Kind::Empty | Kind::List(_) | Kind::Map(_) => None,
+    }
+}
+
+/// The names of the outputs that a spec declares, or the one that it has without declaring any.
+pub fn outputs_in(bytes: &[u8]) -> Vec<String> {
+    let Some(entries) = top_level(bytes) else { return Vec::new() };
+    let declared = entries.into_iter().find(|(key, _)| key.value == "outputs");
+    match declared.map(|(_, node)| node.kind) {
+        Some(Kind::Map(outputs)) => outputs.into_iter().map(|(key, _)| key.value).collect(),
+        Some(_) | None => name_in(bytes).iter().map(|n| n.name().to_owned()).collect(),
+    }
+}
+
+fn top_level(bytes: &[u8]) -> Option<Vec<(Spanned<String>, Node)>> {
+    let (_, node) = raw::parse("spec", bytes.to_vec(), &mut Files::new()).ok()?;
+    match node.kind {
+        Kind::Map(entries) => Some(entries),
+        Kind::Text(_) | Kind::Empty | Kind::List(_) => None,
     }
 }
 
