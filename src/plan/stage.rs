@@ -23,13 +23,16 @@ impl Lowering<'_> {
         stage: &Stage,
         (package, group): (&Package, &str),
     ) -> Trees {
-        let env = environment(package, stage, &node.platform, self.options);
+        let mut env = environment(package, stage, &node.platform, self.options);
         let has_out = package.outputs.values().any(|o| {
             o.take.as_ref().is_some_and(|take| {
                 let all = !matches!(take.files, TakeFiles::Map(_));
                 take.stage.value == stage.name.value && all
             })
         });
+        if !has_out {
+            env.retain(|(name, _)| name != "OUT");
+        }
         self.run_stage(stage, group, Work { env, has_out, test: None })
     }
 
@@ -64,8 +67,10 @@ impl Lowering<'_> {
         if stage.steps.is_empty() {
             return (root, out);
         }
-        let scripts = self.scripts(stage, (group, &work), &placed);
-        if let Some(shell) = &shell {
+        let is_script = |s: &Step| matches!(s.command, Command::Run(..));
+        let scripts = stage.steps.iter().any(is_script);
+        let scripts = scripts.then(|| self.scripts(stage, (group, &work), &placed));
+        if let (Some(shell), Some(scripts)) = (&shell, scripts) {
             root = self.prepare(stage, &placed, Prepare { group, shell, scripts, root });
         }
         for (number, step) in stage.steps.iter().enumerate() {
@@ -340,12 +345,11 @@ impl Lowering<'_> {
         stage: &Stage,
         work: &Work<'_>,
         (number, step): (usize, &Step),
-        (root, before, scripts): (Option<TreeRef>, Option<TreeRef>, TreeRef),
+        (root, before, scripts): (Option<TreeRef>, Option<TreeRef>, Option<TreeRef>),
     ) -> Run {
-        let file = |name: &str| Mount {
-            from: scripts,
-            src: name.to_owned(),
-            dest: format!("{SCRIPTS}{name}"),
+        let file = |name: &str| {
+            let (src, dest) = (name.to_owned(), format!("{SCRIPTS}{name}"));
+            scripts.map(|from| Mount { from, src, dest })
         };
         let full = || {
             let mut env = work.env.clone();
@@ -361,13 +365,10 @@ impl Lowering<'_> {
             Command::Exec(argv) => (argv.clone(), full(), Vec::new()),
             Command::Run(_, shell) => {
                 let posix = script::is_posix_shell(shell);
-                let mut mounts = vec![file(&own)];
-                if posix {
-                    mounts.insert(0, file("/prelude"));
-                }
+                let names = [posix.then_some("/prelude"), Some(&own), judged.then_some("/judge")];
+                let mounts = names.into_iter().flatten().filter_map(file).collect();
                 let mut args = shell.clone();
                 if judged {
-                    mounts.push(file("/judge"));
                     args.push(format!("{SCRIPTS}/judge"));
                 } else {
                     args.push(format!("{SCRIPTS}{own}"));
