@@ -86,15 +86,15 @@ pub fn compile(tree: &dyn Tree, query: &Query, files: &mut Files) -> Result<Comp
                 .hint("declare some: `tests: { prints-version: { run: … } }`"),
         );
     }
-    if let Goal::Stage(stage) = &query.goal {
-        if !package.stages.contains_key(stage) {
-            let said = format!("`{name}` has neither an output nor a stage `{stage}`");
-            let mut unknown = Diagnostic::bare(Code::UnknownStage, said);
-            let known = package.stages.keys().map(|s| s.as_str());
-            let outputs = package.outputs.keys().map(|o| o.as_str());
-            unknown.hint = suggest(stage.as_str(), known.chain(outputs), "targets");
-            found.push(unknown);
-        }
+    if let Goal::Stage(stage) = &query.goal
+        && !package.stages.contains_key(stage)
+    {
+        let said = format!("`{name}` has neither an output nor a stage `{stage}`");
+        let mut unknown = Diagnostic::bare(Code::UnknownStage, said);
+        let known = package.stages.keys().map(|s| s.as_str());
+        let outputs = package.outputs.keys().map(|o| o.as_str());
+        unknown.hint = suggest(stage.as_str(), known.chain(outputs), "targets");
+        found.push(unknown);
     }
     let platforms = match (query.platforms.as_slice(), package.platforms.as_slice()) {
         ([], [only]) => vec![only.value.clone()],

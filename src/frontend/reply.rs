@@ -14,8 +14,8 @@ use super::bridge::Ref;
 /// How many findings carry their lines to the client; all are in the message.
 const SHOWN: usize = 20;
 
-/// gRPC's `InvalidArgument`.
-const INVALID: i32 = 3;
+/// gRPC's `Unknown`: every layer of BuildKit puts the name of any other code before the message.
+const UNKNOWN: i32 = 2;
 
 /// One image.
 pub(super) struct Image {
@@ -146,7 +146,7 @@ pub(super) fn findings(found: &Diagnostics, files: &Files) -> gateway::ReturnReq
             format!("{} errors\n{}", all.len(), lines.join("\n"))
         }
     };
-    let error = google::rpc::Status { code: INVALID, message, details };
+    let error = google::rpc::Status { code: UNKNOWN, message, details };
     gateway::ReturnRequest { result: None, error: Some(error) }
 }
 
@@ -157,7 +157,8 @@ pub(super) fn sentence(diagnostic: &Diagnostic, files: &Files) -> String {
     });
     let hint = diagnostic.hint.as_ref().map_or_else(String::new, |h| format!(" ({h})"));
     let code = diagnostic.code.name();
-    render::visible(&format!("{place}{}{hint} [{code}]", diagnostic.message))
+    let label = diagnostic.label.as_ref().map_or_else(String::new, |l| format!(": {l}"));
+    render::visible(&format!("{place}{}{label}{hint} [{code}]", diagnostic.message))
 }
 
 #[derive(Serialize)]

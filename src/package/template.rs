@@ -126,10 +126,10 @@ impl Evaluator {
         if let Some(value) = scope.get(source) {
             return Ok(value.clone());
         }
-        if let Some((name, equal, text)) = comparison(source) {
-            if let Some(Value::Text(value)) = scope.get(name) {
-                return Ok(Value::Bool((value == text) == equal));
-            }
+        if let Some((name, equal, text)) = comparison(source)
+            && let Some(Value::Text(value)) = scope.get(name)
+        {
+            return Ok(Value::Bool((value == text) == equal));
         }
         let failed = |e: minijinja::Error| {
             let said = e.detail().map_or_else(|| e.kind().to_string(), str::to_owned);

@@ -290,12 +290,12 @@ impl Lowering<'_> {
                 text.clone()
             };
             entries.push(text_entry(&path, text));
-            if let (Some(test), true) = (work.test, number + 1 == stage.steps.len()) {
-                if work.is_judged() {
-                    let inner = format!("{SCRIPTS}{path}");
-                    let text = script::judge(test, shell, &inner);
-                    entries.push(text_entry("/judge", script::shell_script(&text, &[])));
-                }
+            if let (Some(test), true) = (work.test, number + 1 == stage.steps.len())
+                && work.is_judged()
+            {
+                let inner = format!("{SCRIPTS}{path}");
+                let text = script::judge(test, shell, &inner);
+                entries.push(text_entry("/judge", script::shell_script(&text, &[])));
             }
         }
         self.add((group, "scripts", vec![stage.name.span]), &stage.runs_on, Op::Write(entries))

@@ -1,1 +1,7 @@
-fn main() {}
+//! All tests that need no engine, in one binary.
+
+mod architecture;
+mod cases;
+mod cli;
+mod hostile;
+mod properties;
