@@ -296,10 +296,13 @@ impl Lowering<'_> {
         match files {
             TakeFiles::Out(include, exclude) => {
                 let Some(out) = out else { return Vec::new() };
-                let include = include.iter().map(|p| p.trim_start_matches('/').to_owned());
+                let relative = |p: &String| p.trim_start_matches('/').to_owned();
+                // A folder that is there already keeps its owner in a copy, and so what has an
+                // owner of its own comes in its own copy alone.
+                let owned = output.owners.iter().map(|(path, _)| path);
                 let all = Copy {
-                    include: include.collect(),
-                    exclude: exclude.iter().map(|p| p.trim_start_matches('/').to_owned()).collect(),
+                    include: include.iter().map(relative).collect(),
+                    exclude: exclude.iter().chain(owned).map(relative).collect(),
                     ..normal(copy(out, "/", "/"))
                 };
                 let owned = output.owners.iter().map(|(path, owner)| Copy {

@@ -325,7 +325,14 @@ impl Lowering<'_> {
         for p in trees {
             let (tree, src) = self.source(p.source, with.group, &stage.runs_on);
             let dest = p.mounted();
-            let src = if p.source.is_folder { src } else { "/".to_owned() };
+            // An archive is mounted with the folder that it is in: a mount of a file alone has
+            // no name that every engine keeps.
+            let folder = src.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let src = match p.source.is_folder {
+                true => src,
+                false if folder.is_empty() => "/".to_owned(),
+                false => folder.to_owned(),
+            };
             mounts.push(Mount { from: tree, src, dest });
             origin.push(p.source.span);
             names.push(
