@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
 use crate::package::{
     self, Archive, Condition, Evaluator, Hex, Package, ParamValue, Params, Platform, Scope,
-    Template, Unpack, Value, VariableName, parse_hex,
+    Template, Unpack, Value, VariableName, code_of, parse_hex,
 };
 use crate::tree::{self, Tree};
 
@@ -260,7 +260,7 @@ impl Expander<'_> {
                 Err(_) => (Code::BadText, format!("{path} is not text")),
             },
             Ok(None) => (Code::Unreadable, format!("no file {path}")),
-            Err(e) => (Code::Unreadable, format!("{path}: {e}")),
+            Err(e) => (code_of(&e), format!("{path}: {e}")),
         };
         self.found.push(Diagnostic::new(code, span, said));
         None

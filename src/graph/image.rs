@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::diag::{Code, Diagnostic, Diagnostics, Span, suggest};
+use crate::diag::{Code, Diagnostic, Diagnostics, Span, nearest};
 use crate::package::{self, ImageSpec, Scope};
 
 use super::expand::Expander;
@@ -119,7 +119,8 @@ impl Accounts {
                     );
                     found.push(
                         Diagnostic::new(Code::AccountConflict, *span, said)
-                            .note(*place, "the other"),
+                            .note(*place, "the other")
+                            .hint("give one of them another name or number"),
                     );
                 }
             }
@@ -174,7 +175,7 @@ impl Expander<'_> {
 
 /// Adds what the layers say: environment and paths, in layer order; two layers that say different
 /// things of one variable are a conflict unless the image itself decides.
-pub(super) fn inherit(image: &mut Image, layers: &[&Image], found: &mut Diagnostics) {
+pub(super) fn inherit(image: &mut Image, (layers, at): (&[&Image], Span), found: &mut Diagnostics) {
     let own: Vec<String> = image.env.keys().cloned().collect();
     for layer in layers {
         for (name, (value, span)) in &layer.env {
@@ -187,6 +188,7 @@ pub(super) fn inherit(image: &mut Image, layers: &[&Image], found: &mut Diagnost
                     found.push(
                         Diagnostic::new(Code::ImageConflict, *span, said)
                             .note(*place, "the other")
+                            .note(at, "both are in this image")
                             .hint(format!(
                                 "decide it in the image itself: `image: {{ env: {{ {name}: … }} }}`"
                             )),
@@ -220,8 +222,12 @@ pub(super) fn check_user(user: &str, span: Span, accounts: &Accounts) -> Option<
     };
     let said = format!("no account for the {what} `{text}`");
     let mut found = Diagnostic::new(Code::UnknownAccount, span, said);
-    found.hint = suggest(text, known, "accounts").or_else(|| {
-        Some(format!("declare it: `accounts: {{ users: {{ {text}: {{ uid: 1000 }} }} }}`"))
+    let (plural, number) = if what == "user" { ("users", "uid") } else { ("groups", "gid") };
+    found.hint = Some(match nearest(text, &known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => {
+            format!("declare it: `accounts: {{ {plural}: {{ {text}: {{ {number}: 1000 }} }} }}`")
+        }
     });
     Some(found)
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Files, Spanned, suggest};
-use crate::package::{Evaluator, Loader, Package, PackageName, Place, Reference, RootFrom};
+use crate::package::{
+    Evaluator, Loader, Package, PackageName, Place, Reference, RootFrom, code_of,
+};
 use crate::tree::Tree;
 
 /// Packages by name, with what was found while they were read.
@@ -113,11 +115,7 @@ impl<'t> Library<'t> {
                         continue;
                     }
                     Err(e) => {
-                        let code = match e {
-                            crate::tree::ReadError::TooLarge(_) => Code::TooLarge,
-                            _ => Code::Unreadable,
-                        };
-                        Err(Diagnostic::bare(code, format!("{}: {e}", place.path)).into())
+                        Err(Diagnostic::bare(code_of(&e), format!("{}: {e}", place.path)).into())
                     }
                 };
                 match loaded {

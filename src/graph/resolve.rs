@@ -155,7 +155,8 @@ impl<'r> Resolver<'r> {
         }
         if self.path.len() >= MAX_DEPTH {
             let said = format!("packages need each other more than {MAX_DEPTH} deep");
-            self.found.push(Diagnostic::new(Code::TooDeep, span, said));
+            let hint = "let a package on the way do without the next one";
+            self.found.push(Diagnostic::new(Code::TooDeep, span, said).hint(hint));
             self.states.insert(key, State::Done(None));
             return None;
         }
@@ -213,23 +214,25 @@ impl<'r> Resolver<'r> {
         {
             let known: Vec<String> =
                 package.platforms.iter().map(|p| p.value.to_string()).collect();
-            self.missing(&package, platform, span, &format!("it exists for {}", known.join(", ")));
+            let why = format!("it exists for {}", known.join(", "));
+            self.missing(&real, platform, span, &why);
             return None;
         }
         let scope = self.scope(&package, platform);
         if !self.expander.holds(&output.when, &scope) {
-            self.missing(&package, platform, span, "the output's `when` does not hold there");
+            let why = "the output's `when` does not hold there";
+            self.missing(&real, platform, span, why);
             return None;
         }
         let key = (package.name.value.clone(), platform.clone(), Unit::Output(wanted));
         self.unit(key, span, |r| r.output(&package, output, (platform, &default)))
     }
 
-    fn missing(&mut self, package: &Package, platform: &Platform, span: Span, why: &str) {
-        let said = format!("`{}` does not exist for {platform}", package.name.value);
+    fn missing(&mut self, wanted: &Reference, platform: &Platform, span: Span, why: &str) {
+        let said = format!("`{wanted}` does not exist for {platform}");
         let mut found = Diagnostic::new(Code::MissingPlatform, span, said).label(why);
         for (key, place) in self.path.iter().rev().take(20).filter(|(_, p)| *p != span) {
-            found = found.note(*place, format!("asked for by {}", label(key)));
+            found = found.note(*place, format!("through {}", label(key)));
         }
         self.found.push(found);
     }
@@ -416,7 +419,8 @@ impl<'r> Resolver<'r> {
                 Kind::Stage(_) | Kind::Test(_) | Kind::Context(_) => None,
             })
             .collect();
-        image::inherit(&mut image, &inherited.iter().collect::<Vec<_>>(), &mut self.found);
+        let layers: Vec<&super::Image> = inherited.iter().collect();
+        image::inherit(&mut image, (&layers, spec.name.span), &mut self.found);
         if let (Some(user), Some(template)) = (&image.user, &spec.image.user) {
             let known = accounts.clone().unwrap_or_else(|| {
                 Accounts::merged(self.accounts_of(&closure)).unwrap_or_default()
@@ -443,7 +447,7 @@ impl<'r> Resolver<'r> {
         let has_own = is_main && !(own.users.is_empty() && own.groups.is_empty());
         let others = self.accounts_of(closure).count();
         let is_pallet = is_main && !package.layers.is_empty();
-        if !has_own && !(is_pallet && others > 1) {
+        if !(has_own || is_pallet && others > 1) {
             return None;
         }
         let own = has_own.then_some(own);

@@ -3,6 +3,7 @@
 use crate::diag::{Code, Diagnostic, Diagnostics, Files, Spanned};
 use crate::tree::Tree;
 
+use super::load::code_of;
 use super::style::Styles;
 use super::template::Evaluator;
 use super::{Platform, raw, reader::Reader};
@@ -33,7 +34,7 @@ impl TreeConfig {
             Ok(None) => return Ok(Self::default()),
             Err(e) => {
                 let said = format!("{CONFIG_PATH}: {e}");
-                return Err(Diagnostic::bare(Code::Unreadable, said).into());
+                return Err(Diagnostic::bare(code_of(&e), said).into());
             }
         };
         let (file, node) = raw::parse(CONFIG_PATH, bytes, files)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diag::{Code, Diagnostic, Diagnostics, FileId, Files, Span, Spanned, suggest};
-use crate::tree::Tree;
+use crate::tree::{ReadError, Tree};
 
 use super::load_check;
 use super::raw::{self, Kind, Node};
@@ -12,7 +12,7 @@ use super::style::Styles;
 use super::template::{Evaluator, Names};
 use super::{
     Output, OutputName, Package, PackageName, PlacedSource, SourceName, StageName, Take, TakeFiles,
-    Variable, VariableName,
+    Variable, VariableName, Version,
 };
 
 const KEYS: [&str; 19] = [
@@ -151,7 +151,8 @@ impl Spec<'_> {
         let description = fields.get("description").and_then(|n| reader.line(n));
         let license = fields.get("license").and_then(|n| license(reader, n));
         let homepage = fields.get("homepage").and_then(|n| reader.line(n));
-        if let Some(page) = homepage.as_ref().filter(|p| !p.value.starts_with("http")) {
+        let is_web = |p: &str| p.starts_with("https://") || p.starts_with("http://");
+        if let Some(page) = homepage.as_ref().filter(|p| !is_web(&p.value)) {
             reader.say(Code::BadUrl, page.span, "a homepage starts with `https://`");
         }
         let platforms = match fields.get("platforms") {
@@ -167,7 +168,12 @@ impl Spec<'_> {
         let layers = reader.requirements(fields.get("layers"));
         let files = reader.file_entries(fields.get("files"));
         let accounts = reader.accounts(fields.get("accounts"));
-        let name = name?;
+        // Without a name or a version the rest is read all the same, and found wanting or not;
+        // the spec itself has failed already.
+        let whole = Span { end: node.span.start, ..node.span };
+        let unnamed = || self.place.expected.clone().or_else(|| PackageName::parse("group/name"));
+        let name = name.or_else(|| unnamed().map(|n| Spanned::new(n, whole)))?;
+        let version = version.or_else(|| Version::parse("0").map(|v| Spanned::new(v, whole)))?;
         let default = OutputName::parse(name.value.name())?;
         let outputs = outputs(reader, fields, (&stages, &default, name.span));
         let mut tests = BTreeMap::new();
@@ -182,7 +188,7 @@ impl Spec<'_> {
             name,
             file,
             folder,
-            version: version?,
+            version,
             description,
             license,
             homepage,
@@ -197,7 +203,7 @@ impl Spec<'_> {
             tests,
         };
         place_sources(&mut package);
-        load_check::check(reader, &package);
+        load_check::check(reader, &package, &declared(fields));
         Some(package)
     }
 
@@ -242,8 +248,16 @@ impl Spec<'_> {
                 found.hint = suggest(name, known.iter().map(String::as_str), "files there");
                 Err(found)
             }
-            Err(e) => Err(Diagnostic::new(Code::Unreadable, path.span, format!("{full}: {e}"))),
+            Err(e) => Err(Diagnostic::new(code_of(&e), path.span, format!("{full}: {e}"))),
         }
+    }
+}
+
+/// The code of a finding about a file that can't be read.
+pub(crate) fn code_of(error: &ReadError) -> Code {
+    match error {
+        ReadError::TooLarge(_) => Code::TooLarge,
+        ReadError::Escapes | ReadError::NotAFile | ReadError::Io(_) => Code::Unreadable,
     }
 }
 
@@ -254,6 +268,17 @@ pub(crate) fn join(folder: &str, path: &str) -> String {
         (folder, ".") => folder.to_owned(),
         (folder, path) => format!("{folder}/{path}"),
     }
+}
+
+/// The names that stand in the spec, those of stages and sources with faults too.
+fn declared(fields: Fields<'_>) -> load_check::Declared {
+    let keys = |key: &str| match fields.get(key).map(|n| &n.kind) {
+        Some(Kind::Map(entries)) => entries.iter().map(|(key, _)| key.value.clone()).collect(),
+        Some(Kind::Text(_) | Kind::Empty | Kind::List(_)) | None => Vec::new(),
+    };
+    let mut stages = keys("stages");
+    stages.extend(fields.entry("build").map(|(key, _)| key.value.clone()));
+    load_check::Declared { stages, sources: keys("sources"), outputs: keys("outputs") }
 }
 
 fn license(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<String>> {
@@ -398,7 +423,8 @@ fn output(
             let build = StageName::parse("build").filter(|b| stages.contains_key(b));
             let only = || stages.keys().next().filter(|_| stages.len() == 1).cloned();
             let stage = build.or_else(only);
-            if stage.is_none() {
+            let some_failed = stages.is_empty() && !reader.found.is_empty();
+            if stage.is_none() && !some_failed {
                 reader.say(Code::MissingKey, key.span, "`stage` is missing: which one makes it?");
             }
             stage.map(|s| Spanned::new(s, key.span))

@@ -22,8 +22,8 @@ use std::fmt;
 pub use config::{CONFIG_PATH, TreeConfig};
 pub use filter::shell_quote;
 pub use image::{Accounts, FileContent, FileEntry, Group, ImageSpec, Requirement, User};
-pub(crate) use load::join;
 pub use load::{Loader, Place, name_in, outputs_in};
+pub(crate) use load::{code_of, join};
 pub use name::{
     OutputName, PackageName, Platform, Reference, SourceName, StageName, StyleName, TestName,
     VariableName,

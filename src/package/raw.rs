@@ -145,7 +145,8 @@ impl<'t> Builder<'t> {
                 Event::Scalar(text, style, _, None) => Some(self.scalar(&text, style, span)?),
                 Event::SequenceStart(..) | Event::MappingStart(..) if open.len() >= MAX_DEPTH => {
                     let said = format!("nested more deeply than {MAX_DEPTH} levels");
-                    return Err(Diagnostic::new(Code::TooDeep, span, said));
+                    let hint = "no key of a spec stands that deep; look for a bracket too many";
+                    return Err(Diagnostic::new(Code::TooDeep, span, said).hint(hint));
                 }
                 Event::SequenceStart(..) => {
                     open.push(Open::List(span, Vec::new()));
@@ -166,7 +167,10 @@ impl<'t> Builder<'t> {
             }
         }
         let whole = Span { file: self.file, start: 0, end: 0 };
-        root.ok_or_else(|| Diagnostic::new(Code::YamlSyntax, whole, "the file is empty"))
+        root.ok_or_else(|| {
+            Diagnostic::new(Code::YamlSyntax, whole, "the file is empty")
+                .hint("a spec starts with `name:` and `version:`")
+        })
     }
 
     fn scalar(&self, text: &str, style: ScalarStyle, span: Span) -> Result<Node, Diagnostic> {
@@ -184,11 +188,17 @@ impl<'t> Builder<'t> {
         let rest = self.text.get(start as usize..).unwrap_or("");
         let width = rest.chars().next().map_or(0, |c| c.len_utf8() as u32);
         let span = Span { file: self.file, start, end: start + width };
+        if rest.starts_with('*') && e.info().contains("anchor") {
+            return alias(span);
+        }
         let found = Diagnostic::new(Code::YamlSyntax, span, e.info().to_owned());
         let line_start = self.text[..start as usize].rfind('\n').map_or(0, |n| n + 1);
         let line = self.text[line_start..].lines().next().unwrap_or("");
         match line {
             l if l.trim_start_matches(' ').starts_with('\t') => found.hint("indent with spaces"),
+            _ if e.info().contains("illegal placement of ':'") => {
+                found.hint("is a bracket or a quote above it not closed?")
+            }
             l if l.contains("${{") => found.hint("put a value with `${{ }}` and `: ` in quotes"),
             _ => found,
         }

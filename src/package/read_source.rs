@@ -148,7 +148,12 @@ impl Reader<'_> {
                 match Digest::from_hex(algorithm, &text.value) {
                     Ok(digest) => Some(Spanned::new(digest, text.span)),
                     Err(e) => {
-                        self.say(Code::BadDigest, text.span, format!("not a {name} digest: {e}"));
+                        let said = format!("not a {name} digest: {e}");
+                        let mut found = Diagnostic::new(Code::BadDigest, text.span, said);
+                        if text.value.starts_with(&format!("{name}:")) {
+                            found.hint = Some(format!("the key says it: leave `{name}:` out"));
+                        }
+                        self.found.push(found);
                         None
                     }
                 }

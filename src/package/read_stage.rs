@@ -15,9 +15,9 @@ use super::{
     StagePlatform, Step, Test, TestName, VariableName,
 };
 
-const STAGE_KEYS: [&str; 13] = [
+const STAGE_KEYS: [&str; 12] = [
     "platform", "tools", "rootfs", "sources", "workdir", "env", "shell", "network", "run", "steps",
-    "use", "with", "name",
+    "use", "with",
 ];
 
 const STEP_KEYS: [&str; 10] =
@@ -157,6 +157,9 @@ impl Reader<'_> {
             network: fields.get("network").and_then(|n| self.reason(n)),
         };
         let short = fields.present(&["run", "use"]);
+        if let (None, Some((key, _))) = (fields.get("use"), fields.entry("with")) {
+            self.say(Code::Conflict, key.span, "`with` belongs to `use`");
+        }
         match (short.as_slice(), fields.get("steps")) {
             ([], None) => Vec::new(),
             ([], Some(list)) => {
@@ -209,6 +212,9 @@ impl Reader<'_> {
         };
         let Some(at) = fields.get(kind) else { return Vec::new() };
         if *kind == "use" {
+            if let Some((key, _)) = fields.entry("name") {
+                self.say(Code::Conflict, key.span, "a build style names its own steps");
+            }
             let frame = Frame {
                 with: fields.get("with"),
                 workdir: fields.get("workdir").and_then(|n| self.absolute(n)),

@@ -84,6 +84,10 @@ impl<'r> Reader<'r> {
             Diagnostic::new(Code::WrongType, node.span, format!("expected {expected}, found {is}"));
         if matches!(node.kind, Kind::Empty) {
             found.hint = Some("give it a value or remove the key".to_owned());
+        } else if let (Kind::Text(text), true) = (&node.kind, expected.starts_with("a list of"))
+            && !text.contains('\n')
+        {
+            found.hint = Some(format!("write `[{text}]`"));
         } else if let (Kind::Map(_), true) = (&node.kind, expected.contains("text")) {
             let raw = self.raw(node.span);
             if raw.starts_with("{{") || raw.starts_with('{') {
@@ -196,12 +200,10 @@ impl<'r> Reader<'r> {
         match parse(&text.value) {
             Some(value) => Some(Spanned::new(value, node.span)),
             None => {
-                self.say_hint(
-                    code,
-                    node.span,
-                    format!("`{}` is not {form}", text.value),
-                    hint_of(code),
-                );
+                let said = format!("`{}` is not {form}", text.value);
+                let mut found = Diagnostic::new(code, node.span, said);
+                found.hint = hint_of(code, form).map(str::to_owned);
+                self.found.push(found);
                 None
             }
         }
@@ -312,22 +314,37 @@ impl<'r> Reader<'r> {
         let parsed = parse(&key.value);
         if parsed.is_none() {
             let said = format!("`{}` is not a name for {what}", key.value);
-            self.say_hint(Code::BadName, key.span, said, hint_of(Code::BadName));
+            let mut found = Diagnostic::new(Code::BadName, key.span, said);
+            found.hint = hint_of(Code::BadName, what).map(str::to_owned);
+            self.found.push(found);
         }
         parsed
     }
 }
 
-fn hint_of(code: Code) -> &'static str {
-    match code {
-        Code::BadPlatform => {
+/// What solves a value of a wrong form, where the message does not say it already.
+fn hint_of(code: Code, form: &str) -> Option<&'static str> {
+    let hint = match (code, form) {
+        (Code::BadPlatform, _) => {
             "platforms are `linux/amd64`, `linux/arm64`, `linux/riscv64`, `linux/386`, …"
         }
-        Code::BadName => {
-            "names have `a-z0-9`, then also `._+-`; a package is `group/name` and an output of it `group/name/output`; variables are like `NAME_2`"
+        (Code::BadName, "a package") => {
+            "a package is `group/name` and an output of it `group/name/output`, in `a-z0-9._+-`"
         }
-        _ => "write the value out as the reference shows it",
-    }
+        (Code::BadName, "a variable") => "variables have letters, digits and `_`, no digit first",
+        (Code::BadName, "an account") => "accounts have `a-z0-9_-`, at most 32, a letter first",
+        (Code::BadName, "a label") => "labels are printable and have no blank, `=`, quote or `\\`",
+        (Code::BadName, "the first part of an image name") => {
+            "a prefix is like `registry.example.org/stagex`, without `/` at the end"
+        }
+        (Code::BadName, _) => "names have `a-z0-9`, then also `._+-`",
+        (Code::Unpinned, "an image with its digest") => {
+            "an image is `name@sha256:…`; `docker buildx imagetools inspect` prints the digest"
+        }
+        (Code::Unpinned, _) => "`git rev-parse` prints it; a branch or tag moves",
+        _ => return None,
+    };
+    Some(hint)
 }
 
 /// Whether a path is absolute and free of `..`, empty parts and what an engine can't pass on.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::diag::{Code, Diagnostic, Diagnostics, Files, Spanned, listed, suggest};
 use crate::tree::Tree;
 
-use super::load::fact_names;
+use super::load::{code_of, fact_names};
 use super::raw::{self, Kind, Node};
 use super::reader::Reader;
 use super::template::Evaluator;
@@ -79,7 +79,7 @@ impl Styles {
                     }
                 },
                 Err(e) => {
-                    found.push(Diagnostic::bare(Code::Unreadable, format!("{path}: {e}")));
+                    found.push(Diagnostic::bare(code_of(&e), format!("{path}: {e}")));
                     continue;
                 }
             };
@@ -143,9 +143,10 @@ fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Style> {
     let mut params = BTreeMap::new();
     if let Some(node) = fields.get("params") {
         for (key, value) in reader.entries(node, "parameters") {
-            let Some(param) = param(reader, value) else { continue };
+            // A parameter that is declared wrongly is no unknown one where it is used.
+            let param = param(reader, value);
             reader.names.insert(format!("params.{}", key.value));
-            params.insert(key.value.clone(), param);
+            params.extend(param.map(|p| (key.value.clone(), p)));
         }
     }
     let steps = reader.required(fields, "steps")?;
@@ -252,10 +253,14 @@ impl Reader<'_> {
     /// The style of a name; a finding where there is none.
     pub(super) fn style(&mut self, name: &Spanned<String>) -> Option<Arc<Style>> {
         let styles = self.styles;
-        match StyleName::parse(&name.value).and_then(|n| styles.read.get(&n)) {
+        let parsed = StyleName::parse(&name.value);
+        let is_odd = parsed.is_none();
+        match parsed.and_then(|n| styles.read.get(&n)) {
             Some(read) => read.clone(),
             None => {
-                let known = styles.known.iter().map(String::as_str);
+                // A text that is no name was never looked for, so that nothing was listed.
+                let built_in = BUILT_IN.iter().map(|(n, _)| *n).filter(|_| is_odd);
+                let known = styles.known.iter().map(String::as_str).chain(built_in);
                 let said = format!("no build style `{}`", name.value);
                 let mut found = Diagnostic::new(Code::UnknownStyle, name.span, said);
                 found.hint = suggest(&name.value, known, "build styles").or_else(|| {

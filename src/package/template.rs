@@ -97,7 +97,7 @@ impl Evaluator {
             return known(source, span, names);
         }
         if let Some((name, _, _)) = comparison(source) {
-            return known(name, span, names);
+            return known(name, place_of(expression, name), names);
         }
         let compiled = self.environment.compile_expression(source).map_err(|e| {
             let said = e.detail().unwrap_or("not an expression").to_owned();
@@ -242,7 +242,10 @@ fn nested(scope: &Scope) -> minijinja::Value {
         fn value(self) -> minijinja::Value {
             match self.1 {
                 Some(value) => value,
-                None => self.0.into_iter().map(|(k, v)| (k, v.value())).collect(),
+                // Collecting pairs would give a list of pairs.
+                None => {
+                    minijinja::Value::from_pairs(self.0.into_iter().map(|(k, v)| (k, v.value())))
+                }
             }
         }
     }

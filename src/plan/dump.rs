@@ -98,12 +98,12 @@ fn written(out: &mut String, entry: &Entry) {
         Content::File(bytes) => {
             out.push('\n');
             match std::str::from_utf8(bytes) {
-                Ok(text) => {
+                Ok(text) if !text.chars().any(|c| c.is_control() && !"\n\t".contains(c)) => {
                     for line in text.lines() {
                         let _ = writeln!(out, "    | {line}");
                     }
                 }
-                Err(_) => {
+                Ok(_) | Err(_) => {
                     let digest = crate::digest::Digest::of(bytes);
                     let _ = writeln!(out, "    {} bytes {digest}", bytes.len());
                 }

@@ -263,7 +263,9 @@ impl Lowering<'_> {
             {
                 if output.files.iter().any(|f| f.path == path) {
                     let said = format!("{path} is made from `accounts:`");
-                    let found = Diagnostic::new(Code::Conflict, package.name.span, said);
+                    let written = package.files.iter().find(|f| f.path.as_literal() == Some(path));
+                    let at = written.map_or(package.name.span, |f| f.path.span);
+                    let found = Diagnostic::new(Code::Conflict, at, said);
                     self.found.push(found.hint("remove it from `files:`"));
                 }
                 entries.push(self.entry(path, Content::File(text.into_bytes()), 0o644));
