@@ -170,7 +170,7 @@ pub(super) fn targets(package: &Package, files: &Files) -> (String, String) {
             location: location(test.name.span, files),
         });
     }
-    targets.sort_by(|a, b| b.default.cmp(&a.default));
+    targets.sort_by_key(|t| !t.default);
     let width = targets.iter().map(|t| t.name.len() + 10).max().unwrap_or(0);
     let mut text = format!("{:width$}   DESCRIPTION\n", "TARGET");
     for target in &targets {
