@@ -63,7 +63,7 @@ impl Wanted<'_> {
         };
         match value {
             ContextValue::Image(name) => {
-                let found = bridge.image(name, self.platform, None).await;
+                let found = bridge.image(&tagged(name), self.platform, None).await;
                 let digest = found.map_err(|e| failed(&e.message()))?.digest;
                 let identifier = format!("docker-image://{}", pinned(name, &digest));
                 let vertex = source(identifier, BTreeMap::new()).on(self.platform.clone());
@@ -124,6 +124,12 @@ pub(super) fn unpacked(from: llb::Output) -> Op {
         timestamp: None,
     };
     Op::File(FileOp { base: None, actions: vec![FileAction::Copy(Box::new(copy))] })
+}
+
+/// A name without tag and digest means the tag `latest`.
+fn tagged(name: &str) -> String {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    if last.contains([':', '@']) { name.to_owned() } else { format!("{name}:latest") }
 }
 
 /// An image by what it was found to be. Docker Hub's names are written out, as everywhere below

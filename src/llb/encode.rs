@@ -40,13 +40,11 @@ pub(super) fn bytes(
         .iter()
         .map(|o| pb::Input { digest: digest(*o), index: i64::from(o.index()) })
         .collect();
-    pb::Op {
-        inputs,
-        platform: platform.map(self::platform),
-        op: Some(encoded),
-        ..pb::Op::default()
-    }
-    .encode_to_vec()
+    // BuildKit's own client writes constraints even when there are none. The same bytes mean the
+    // same op: a context that a client uploads can be read once, and has been by then.
+    let constraints = Some(pb::WorkerConstraints::default());
+    let platform = platform.map(self::platform);
+    pb::Op { inputs, platform, constraints, op: Some(encoded) }.encode_to_vec()
 }
 
 pub(super) fn terminal(digest: String, index: u32) -> Vec<u8> {
