@@ -16,8 +16,8 @@ use super::{
 };
 
 /// How long a path of references may be, stages and outputs counted: StageX's is below a hundred.
-/// Each is a call, and all of them have to fit on a thread's stack.
-const MAX_DEPTH: usize = 400;
+/// Each is three calls, and all of them have to fit on a thread's 2 MiB without optimisation.
+const MAX_DEPTH: usize = 200;
 
 /// Resolves what is asked for and all that it needs; fails with everything that is wrong.
 pub fn resolve(library: &Library<'_>, request: &Request) -> Result<PackageGraph, Diagnostics> {
@@ -257,13 +257,23 @@ impl<'r> Resolver<'r> {
         platform: &Platform,
     ) -> Option<Node> {
         let spec = package.stages.get(name)?;
-        let scope = self.scope(package, platform);
         let (runs_on, on_build) = match &spec.platform {
             StagePlatform::Target => (platform.clone(), false),
             StagePlatform::Build => (self.request.build.clone(), true),
             StagePlatform::Fixed(fixed) => (fixed.value.clone(), false),
         };
         let root = self.root(package, &spec.rootfs, (platform, &runs_on));
+        Some(self.stage_node((package, spec), platform, (runs_on, on_build, root)))
+    }
+
+    /// The part that calls nothing deeper; its locals stay off the stack of a long path.
+    fn stage_node(
+        &mut self,
+        (package, spec): (&Arc<Package>, &package::Stage),
+        platform: &Platform,
+        (runs_on, on_build, root): (Platform, bool, Vec<RootEntry>),
+    ) -> Node {
+        let scope = self.scope(package, platform);
         let mut sources = Vec::new();
         for placed in &spec.sources {
             let Some(source) = package.sources.get(&placed.name.value) else { continue };
@@ -277,7 +287,7 @@ impl<'r> Resolver<'r> {
         let accounts = self.root_accounts(&root, spec.name.span);
         let name = spec.name.clone();
         let stage = Stage { name, runs_on, on_build, root, accounts, sources, workdir, env, steps };
-        Some(self.node(package, platform, Kind::Stage(stage)))
+        self.node(package, platform, Kind::Stage(stage))
     }
 
     fn node(&self, package: &Arc<Package>, platform: &Platform, kind: Kind) -> Node {
@@ -402,13 +412,23 @@ impl<'r> Resolver<'r> {
                 let name = &take.stage.value;
                 let id = self.unit(key, take.stage.span, |r| r.stage(package, name, platform));
                 complete &= id.is_some();
-                id.map(|id| (id, self.expander.take(&take.files, &scope)))
+                id
             }
         };
-        if !complete {
-            return None;
-        }
-        let closure = self.closure(&needed);
+        complete.then(|| self.output_node((package, spec), (platform, is_main), (take, &needed)))
+    }
+
+    /// The part that calls nothing deeper; its locals stay off the stack of a long path.
+    fn output_node(
+        &mut self,
+        (package, spec): (&Arc<Package>, &package::Output),
+        (platform, is_main): (&Platform, bool),
+        (stage, needed): (Option<NodeId>, &[NodeId]),
+    ) -> Node {
+        let scope = self.scope(package, platform);
+        let files_of = spec.take.as_ref().map(|t| &t.files);
+        let take = stage.zip(files_of).map(|(id, f)| (id, self.expander.take(f, &scope)));
+        let closure = self.closure(needed);
         let files = if is_main { self.expander.files(package, &scope) } else { Vec::new() };
         let accounts = self.output_accounts(package, &closure, is_main);
         let mut image = self.expander.image(&spec.image, &scope);
@@ -433,7 +453,7 @@ impl<'r> Resolver<'r> {
         }
         let name = spec.name.clone();
         let output = Output { name, take, owners, closure, files, accounts, image };
-        Some(self.node(package, platform, Kind::Output(Box::new(output))))
+        self.node(package, platform, Kind::Output(Box::new(output)))
     }
 
     /// What stands in the output's own layer: its own accounts, those of its layers besides.

@@ -2,6 +2,8 @@
 
 use minijinja::{Environment, Error, ErrorKind};
 
+use super::template::MAX_EXPANDED;
+
 /// Every filter, for hints.
 pub(super) const NAMES: [&str; 14] = [
     "args",
@@ -31,7 +33,10 @@ pub(super) fn register(environment: &mut Environment<'static>) {
             if text.is_empty() { other } else { text }
         },
     );
-    environment.add_filter("join", |items: Vec<String>, with: String| items.join(&with));
+    environment.add_filter("join", |items: Vec<String>, with: String| {
+        let size: usize = items.iter().map(|i| i.len() + with.len()).sum();
+        bounded(size).map(|()| items.join(&with))
+    });
     environment.add_filter("lower", |text: String| text.to_lowercase());
     environment.add_filter("major", |text: String| leading(&text, 1));
     environment.add_filter("major_minor", |text: String| leading(&text, 2));
@@ -44,7 +49,8 @@ pub(super) fn register(environment: &mut Environment<'static>) {
                 "`replace` needs a text to replace",
             ));
         }
-        Ok(text.replace(&from, &to))
+        let count = text.matches(&from).count();
+        bounded(text.len() + count * to.len()).map(|()| text.replace(&from, &to))
     });
     environment.add_filter("trim_prefix", |text: String, prefix: String| {
         text.strip_prefix(prefix.as_str()).map(str::to_owned).unwrap_or(text)
@@ -54,6 +60,14 @@ pub(super) fn register(environment: &mut Environment<'static>) {
     });
     environment.add_filter("underscore", |text: String| text.replace('.', "_"));
     environment.add_filter("upper", |text: String| text.to_uppercase());
+}
+
+/// Refuses a result before it is made: filters one after another could multiply its size.
+fn bounded(size: usize) -> Result<(), Error> {
+    if size <= MAX_EXPANDED {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidOperation, "the text becomes larger than 1 MiB"))
 }
 
 /// The first parts of a version; fails when it has fewer.

@@ -144,9 +144,7 @@ impl<'t> Builder<'t> {
                 }
                 Event::Scalar(text, style, _, None) => Some(self.scalar(&text, style, span)?),
                 Event::SequenceStart(..) | Event::MappingStart(..) if open.len() >= MAX_DEPTH => {
-                    let said = format!("nested more deeply than {MAX_DEPTH} levels");
-                    let hint = "no key of a spec stands that deep; look for a bracket too many";
-                    return Err(Diagnostic::new(Code::TooDeep, span, said).hint(hint));
+                    return Err(too_deep(span));
                 }
                 Event::SequenceStart(..) => {
                     open.push(Open::List(span, Vec::new()));
@@ -190,6 +188,10 @@ impl<'t> Builder<'t> {
         let span = Span { file: self.file, start, end: start + width };
         if rest.starts_with('*') && e.info().contains("anchor") {
             return alias(span);
+        }
+        // The scanner looks ahead over brackets, and gives up at 256 of them.
+        if e.info().contains("recursion limit") {
+            return too_deep(span);
         }
         let found = Diagnostic::new(Code::YamlSyntax, span, e.info().to_owned());
         let line_start = self.text[..start as usize].rfind('\n').map_or(0, |n| n + 1);
@@ -241,6 +243,12 @@ impl Open {
         let end = if flow { end.end } else { last.unwrap_or(start.end) };
         Node { span: Span { end: end.max(start.start), ..start }, kind }
     }
+}
+
+fn too_deep(span: Span) -> Diagnostic {
+    let said = format!("nested more deeply than {MAX_DEPTH} levels");
+    let hint = "no key of a spec stands that deep; look for a bracket too many";
+    Diagnostic::new(Code::TooDeep, span, said).hint(hint)
 }
 
 fn feature(span: Span, what: &str, hint: &str) -> Diagnostic {

@@ -11,7 +11,10 @@ use crate::diag::{Code, Diagnostic, Span, suggest};
 use super::filter;
 
 /// The longest text that a template may become: 1 MiB.
-const MAX_EXPANDED: usize = 1 << 20;
+pub(super) const MAX_EXPANDED: usize = 1 << 20;
+
+/// The most items that a list may have.
+const MAX_ITEMS: usize = 10_000;
 
 /// A scalar as written: text and expressions by turns.
 #[derive(Clone, Debug)]
@@ -148,7 +151,11 @@ impl Evaluator {
             ValueKind::Number => Ok(Value::Text(value.to_string())),
             ValueKind::Seq => {
                 let items = value.try_iter().map_err(failed)?;
-                Ok(Value::List(items.take(10_000).map(|i| i.to_string()).collect()))
+                let items: Vec<String> = items.take(MAX_ITEMS + 1).map(|i| i.to_string()).collect();
+                if items.len() > MAX_ITEMS {
+                    return wrong("a list of more than 10,000 items");
+                }
+                Ok(Value::List(items))
             }
             other => wrong(&other.to_string()),
         }
