@@ -187,7 +187,7 @@ async fn context(
     };
     let metadata = Metadata::named("[internal] load the build context");
     let fetched = Vertex { op: remote.op(), platform: None, metadata: metadata.clone() };
-    let mut output = graph.add(fetched);
+    let mut output = graph.add_as_engine(fetched);
     let solved = |tree: Option<Ref>| {
         let said = "the build context is empty";
         tree.ok_or_else(|| Refusal::bare(Diagnostic::bare(Code::BadRequest, said)))
@@ -307,7 +307,9 @@ fn place(filename: &str, bytes: &[u8], tree: &dyn crate::tree::Tree) -> Place {
     }
 }
 
-/// Which address of each source with mirrors answers; BuildKit knows one address a source.
+/// Which address of each source with mirrors answers; BuildKit knows one address a source. The
+/// digest is left to the build itself: BuildKit takes sources of one digest for one, and would give
+/// the failure of the first address for all of them.
 async fn mirrors(
     bridge: &Bridge,
     plan: &BuildPlan,
@@ -322,14 +324,11 @@ async fn mirrors(
         let (bridge, group) = (bridge.clone(), node.group.clone());
         tasks.push(tokio::spawn(async move {
             for (number, url) in urls.iter().enumerate() {
-                let attrs = [
-                    ("http.checksum".to_owned(), digest.to_string()),
-                    ("http.filename".to_owned(), file_name.clone()),
-                ];
+                let attrs = [("http.filename".to_owned(), file_name.clone())];
                 let mut vertex = Vertex::source(url.clone(), attrs.into());
                 let host = url.split('/').nth(2).unwrap_or(url);
                 vertex.metadata =
-                    Metadata::named(format!("[{group}] fetch {file_name} from {host}"));
+                    Metadata::named(format!("[{group}] look for {file_name} at {host}"));
                 let mut graph = Graph::new();
                 let output = graph.add(vertex);
                 let definition = graph.definition(Some(output));
@@ -343,9 +342,11 @@ async fn mirrors(
     }
     let mut chosen = std::collections::BTreeMap::new();
     for task in tasks {
-        let done =
-            task.await.map_err(|e| Refusal::bare(Diagnostic::bare(Code::Engine, e.to_string())))?;
-        chosen.insert(done.0, done.1);
+        let lost = |e: tokio::task::JoinError| {
+            Refusal::bare(Diagnostic::bare(Code::Engine, e.to_string()))
+        };
+        let (digest, number) = task.await.map_err(lost)?;
+        chosen.insert(digest, number);
     }
     Ok(chosen)
 }

@@ -17,9 +17,19 @@ pub fn encode(definition: &pb::Definition) -> Vec<u8> {
 /// What `pb.go` calls `Empty` and `SkipOutput`.
 const NONE: i64 = -1;
 
+/// In which order the fields of an op are written; both are the same message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// What Go's protobuf writes. Since 0.17 BuildKit writes ops anew when it takes them in, and
+    /// in another order they would have another digest there than in our source maps.
+    OneofLast,
+    /// By number, as BuildKit wrote them before.
+    Tags,
+}
+
 pub(super) fn bytes(
     op: &Op,
-    platform: Option<&Platform>,
+    (platform, order): (Option<&Platform>, Order),
     digest: &dyn Fn(Output) -> String,
 ) -> Vec<u8> {
     let inputs = op.inputs();
@@ -40,11 +50,15 @@ pub(super) fn bytes(
         .iter()
         .map(|o| pb::Input { digest: digest(*o), index: i64::from(o.index()) })
         .collect();
-    // BuildKit's own client writes constraints even when there are none. The same bytes mean the
-    // same op: a context that a client uploads can be read once, and has been by then.
+    // BuildKit's own client writes constraints even when there are none.
     let constraints = Some(pb::WorkerConstraints::default());
     let platform = platform.map(self::platform);
-    pb::Op { inputs, platform, constraints, op: Some(encoded) }.encode_to_vec()
+    let head = pb::Op { inputs, platform, constraints, op: None };
+    let body = pb::Op { op: Some(encoded), ..pb::Op::default() };
+    match order {
+        Order::Tags => pb::Op { op: body.op, ..head }.encode_to_vec(),
+        Order::OneofLast => [head.encode_to_vec(), body.encode_to_vec()].concat(),
+    }
 }
 
 pub(super) fn terminal(digest: String, index: u32) -> Vec<u8> {

@@ -8,7 +8,8 @@ use prost::Message as _;
 use crate::digest::Digest;
 use crate::package::Platform;
 
-use super::{Op, Vertex, encode};
+use super::encode::{self, Order};
+use super::{Op, Vertex};
 
 /// A result of a vertex: a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,8 +92,19 @@ impl Graph {
     /// Adds a vertex, or finds the one with the same bytes; its first result is returned, others
     /// are [`Output::at`]. Inputs must be outputs of this graph.
     pub fn add(&mut self, vertex: Vertex) -> Output {
+        self.add_in(Order::OneofLast, vertex)
+    }
+
+    /// The same, in the bytes that old engines (BuildKit before 0.17) write themselves: an upload of
+    /// the client can be read once, and when a frontend starts, its engine has read it, as an op
+    /// of these very bytes. New engines write every op anew.
+    pub fn add_as_engine(&mut self, vertex: Vertex) -> Output {
+        self.add_in(Order::Tags, vertex)
+    }
+
+    fn add_in(&mut self, order: Order, vertex: Vertex) -> Output {
         let digest = |o: Output| self.vertices[o.vertex as usize].digest.clone();
-        let bytes = encode::bytes(&vertex.op, vertex.platform.as_ref(), &digest);
+        let bytes = encode::bytes(&vertex.op, (vertex.platform.as_ref(), order), &digest);
         let caps = match vertex.op {
             Op::Merge(_) => vec!["mergeop"],
             Op::Source { .. } | Op::Exec(_) | Op::File(_) => Vec::new(),

@@ -74,18 +74,6 @@ fn another_target_replaces_a_package() {
     assert_eq!(word(&tar), "from a target");
 }
 
-#[test]
-fn a_context_for_one_platform_is_not_for_another() {
-    let tree = tree();
-    tree.write("folder/word", "for arm64");
-    let context = format!("test/word::linux/arm64={}", tree.text("folder"));
-    let spec = tree.text("packages/test/says/package.yaml");
-    let args = ["--build-context", &context, "--platform", "linux/amd64", "-f", &spec];
-    let said = Engine::Dockerd.try_build(&[&args[..], &[&tree.text("")]].concat());
-    assert!(!said.ok);
-    assert!(said.err.contains("no named context `test/word` for linux/amd64"), "{}", said.err);
-}
-
 /// Serves one folder over http on a port of its own, until the test ends.
 fn serve(folder: std::path::PathBuf) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -101,7 +89,10 @@ fn serve(folder: std::path::PathBuf) -> String {
             let body = std::fs::read(folder.join(path));
             let status = if body.is_ok() { "200 OK" } else { "404 Not Found" };
             let body = body.unwrap_or_default();
-            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len()
+            );
             let _ = stream.write_all(head.as_bytes());
             if !text.starts_with("HEAD") {
                 let _ = stream.write_all(&body);

@@ -37,7 +37,8 @@ fn a_failing_source_shows_the_lines_of_the_spec() {
 fn all_findings_of_a_spec_reach_the_client_with_their_lines() {
     for engine in Engine::ALL {
         let tree = Tree::with_tools();
-        let spec = tree.spec("wrong", "verison: 2\nbuild:\n  tools: [test/tolls]\n  run: true\n  wrkdir: /\n");
+        let spec = tree
+            .spec("wrong", "verison: 2\nbuild:\n  tools: [test/tolls]\n  run: true\n  wrkdir: /\n");
         let said = engine.try_build(&["-f", &spec, &tree.text("")]);
         assert!(!said.ok);
         for text in ["2 errors", "did you mean `version`?", ">>> verison: 2", ">>>   wrkdir: /"] {

@@ -78,7 +78,12 @@ fn questions_are_answered_with_call() {
         ask(&buildx, &["build", "--builder", "default", "--call", call, "-f", spec, &tree.text("")])
     };
     let outline = ask_for("outline", &spec);
-    assert!(outline.out.contains("GREETING") && outline.out.contains("what it says"), "{} {}", outline.out, outline.err);
+    assert!(
+        outline.out.contains("GREETING") && outline.out.contains("what it says"),
+        "{} {}",
+        outline.out,
+        outline.err
+    );
     let targets = ask_for("targets", &spec);
     for name in ["says (default)", "epoch", "build", "test"] {
         assert!(targets.out.contains(name), "{name}: {} {}", targets.out, targets.err);
@@ -87,7 +92,12 @@ fn questions_are_answered_with_call() {
     let wrong = tree.spec("wrong", "verison: 1\nfiles: { /x: { text: x } }\n");
     let check = ask_for("check", &wrong);
     assert!(!check.ok);
-    assert!(check.out.contains("unknown-key") && check.out.contains("verison"), "{} {}", check.out, check.err);
+    assert!(
+        check.out.contains("unknown-key") && check.out.contains("verison"),
+        "{} {}",
+        check.out,
+        check.err
+    );
 }
 
 #[test]
@@ -97,7 +107,8 @@ fn images_of_several_platforms_are_an_index_with_provenance() {
     for engine in Engine::ALL {
         let dest = tree.text(&format!("{engine:?}"));
         let output = format!("type=oci,tar=false,dest={dest}");
-        let args = ["--platform", "linux/amd64,linux/riscv64", "--label", "a=b", "--output", &output];
+        let args =
+            ["--platform", "linux/amd64,linux/riscv64", "--label", "a=b", "--output", &output];
         engine.build(&[&args[..], &["--provenance=true", "-f", &spec, &tree.text("")]].concat());
         let layout = Layout(dest.into());
         let configs = layout.configs();
@@ -108,7 +119,10 @@ fn images_of_several_platforms_are_an_index_with_provenance() {
         assert_eq!(configs[0]["config"]["Labels"]["a"], "b");
         assert_eq!(configs[0]["created"], "1970-01-01T00:00:00Z");
         let manifests = layout.manifests();
-        assert_eq!(manifests[0].1["annotations"]["org.example.a"], "b", "{engine:?} {manifests:#?}");
+        assert_eq!(
+            manifests[0].1["annotations"]["org.example.a"], "b",
+            "{engine:?} {manifests:#?}"
+        );
     }
 }
 
@@ -116,12 +130,14 @@ fn images_of_several_platforms_are_an_index_with_provenance() {
 fn a_cache_is_exported_and_imported() {
     let (tree, spec) = tree();
     let cache = tree.text("cache");
-    let (to, from) = (format!("type=local,dest={cache},mode=max"), format!("type=local,src={cache}"));
+    let (to, from) =
+        (format!("type=local,dest={cache},mode=max"), format!("type=local,src={cache}"));
     let context = tree.text("");
     let base = ["--output", "type=cacheonly", "-f", &spec];
     Engine::Buildkitd.build(&[&["--no-cache", "--cache-to", &to], &base[..], &[&context]].concat());
     run("buildctl", &["prune", "--all"]);
-    let said = Engine::Buildkitd.build(&[&["--cache-from", &from], &base[..], &[&context]].concat());
+    let said =
+        Engine::Buildkitd.build(&[&["--cache-from", &from], &base[..], &[&context]].concat());
     let cached = said.err.contains("[test/says] cp word $OUT/word")
         && said.err.matches("CACHED").count() > 0;
     assert!(cached, "{}", said.err);
@@ -141,7 +157,9 @@ fn nothing_is_rebuilt_for_nothing_and_everything_without_the_cache() {
     Engine::Dockerd.build(&base);
     assert!(!ran(&Engine::Dockerd.build(&base).err), "a second build");
     assert!(ran(&Engine::Dockerd.build(&[&["--no-cache"], &base[..]].concat()).err));
-    let other = SPEC.replace("GREETING: {", "OTHER: x\n  GREETING: {").replace("description: what", "description: just what");
+    let other = SPEC
+        .replace("GREETING: {", "OTHER: x\n  GREETING: {")
+        .replace("description: what", "description: just what");
     tree.spec("says", &other);
     assert!(!ran(&Engine::Dockerd.build(&base).err), "what no step sees changes no step");
 }
@@ -153,7 +171,13 @@ fn the_catalog_of_the_frontend_is_there_in_an_empty_folder() {
     let tar = tempfile::NamedTempFile::new().unwrap();
     let output = format!("type=tar,dest={}", tar.path().display());
     for engine in Engine::ALL {
-        engine.build(&["--output", &output, "-f", "packages/core/filesystem/package.yaml", context]);
+        engine.build(&[
+            "--output",
+            &output,
+            "-f",
+            "packages/core/filesystem/package.yaml",
+            context,
+        ]);
         let list = run("tar", &["-tf", tar.path().to_str().unwrap()]).out;
         assert!(list.contains("etc/passwd"), "{list}");
     }
@@ -171,7 +195,16 @@ fn the_command_builds_with_the_same_result() {
     let (tree, _) = tree();
     let dest = tree.text("out");
     let output = format!("type=local,dest={dest}");
-    let said = stagex(&["-C", &tree.text(""), "build", "test/says", "--set", "GREETING=x", "--output", &output]);
+    let said = stagex(&[
+        "-C",
+        &tree.text(""),
+        "build",
+        "test/says",
+        "--set",
+        "GREETING=x",
+        "--output",
+        &output,
+    ]);
     assert!(said.ok, "{}", said.err);
     assert_eq!(std::fs::read_to_string(tree.path("out/word")).unwrap(), "x");
     let said = stagex(&["-C", &tree.text(""), "build", "test/says", "--load"]);

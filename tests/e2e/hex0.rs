@@ -33,5 +33,8 @@ fn two_engines_make_one_image_without_their_caches() {
     assert_eq!(configs[0].len(), 3);
     assert_eq!(configs[0], configs[1], "one config, and with it one list of diff IDs");
     let manifests: Vec<_> = layouts.iter().map(Layout::manifests).collect();
-    assert_eq!(manifests[0], manifests[1], "both use the gzip of Go's library at its default level");
+    assert_eq!(
+        manifests[0], manifests[1],
+        "both use the gzip of Go's library at its default level"
+    );
 }

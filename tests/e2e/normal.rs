@@ -68,7 +68,10 @@ fn an_owner_that_the_spec_asks_for_is_kept() {
         let line = lines.iter().find(|l| l.ends_with(path)).unwrap_or_else(|| panic!("{lines:#?}"));
         line.split_whitespace().nth(1).unwrap().to_owned()
     };
-    assert_eq!((owner(" var/lib/db/file"), owner(" var/lib/db/")), ("70/71".into(), "70/71".into()));
+    assert_eq!(
+        (owner(" var/lib/db/file"), owner(" var/lib/db/")),
+        ("70/71".into(), "70/71".into())
+    );
     assert_eq!((owner(" etc/other"), owner(" var/lib/")), ("0/0".into(), "0/0".into()));
 }
 
@@ -105,7 +108,9 @@ fn archives_are_unpacked_without_their_owners_and_odd_modes() {
     let folder = tree.path("thing-1.0");
     std::fs::create_dir_all(folder.join("sub")).unwrap();
     std::fs::write(folder.join("sub/file"), "text\n").unwrap();
-    for (name, flag) in [("tar", "-cf"), ("tar.gz", "-czf"), ("tar.bz2", "-cjf"), ("tar.xz", "-cJf")] {
+    for (name, flag) in
+        [("tar", "-cf"), ("tar.gz", "-czf"), ("tar.bz2", "-cjf"), ("tar.xz", "-cJf")]
+    {
         let archive = tree.text(&format!("packages/test/unpack/thing-1.0.{name}"));
         std::fs::create_dir_all(tree.path("packages/test/unpack")).unwrap();
         let owned = ["--owner=1234", "--group=1234", "--mode=o+w,u+s"];
@@ -129,12 +134,26 @@ fn archives_are_unpacked_without_their_owners_and_odd_modes() {
     Engine::Dockerd.build(&["--output", &output, "-f", &spec, &tree.text("")]);
     let list = run("tar", &["-xOf", &tar, "list"]).out;
     assert_eq!(list.matches(" file").count(), 4, "{list}");
-    assert!(!list.contains("1234") && !list.contains("rws") && !list.contains("rw-rw-rw-"), "{list}");
-    Engine::Dockerd.build(&["--target", "engine", "--output", &output, "-f", &spec, &tree.text("")]);
+    assert!(
+        !list.contains("1234") && !list.contains("rws") && !list.contains("rw-rw-rw-"),
+        "{list}"
+    );
+    Engine::Dockerd.build(&[
+        "--target",
+        "engine",
+        "--output",
+        &output,
+        "-f",
+        &spec,
+        &tree.text(""),
+    ]);
     let lines = listing(&tar);
     for name in names {
         let path = format!("{name}/sub/file");
-        assert!(lines.iter().any(|l| l.ends_with(&path) && l.contains(" 0/0 ")), "{path} {lines:#?}");
+        assert!(
+            lines.iter().any(|l| l.ends_with(&path) && l.contains(" 0/0 ")),
+            "{path} {lines:#?}"
+        );
     }
 }
 
@@ -142,7 +161,8 @@ fn archives_are_unpacked_without_their_owners_and_odd_modes() {
 fn patches_are_applied_in_order() {
     let tree = Tree::with_tools();
     tree.write("packages/test/patched/thing/file", "one\n");
-    let patch = |from: &str, to: &str| format!("--- a/file\n+++ b/file\n@@ -1 +1 @@\n-{from}\n+{to}\n");
+    let patch =
+        |from: &str, to: &str| format!("--- a/file\n+++ b/file\n@@ -1 +1 @@\n-{from}\n+{to}\n");
     tree.write("packages/test/patched/patches/1.patch", &patch("one", "two"));
     tree.write("packages/test/patched/patches/2.patch", &patch("two", "three"));
     let spec = tree.spec(

@@ -116,11 +116,14 @@ fn a_new_spec_is_in_order_and_never_overwrites() {
 fn what_a_change_makes_stale_is_what_is_built_from_it() {
     let folder = tempfile::tempdir().unwrap();
     let git = |args: &[&str]| {
-        let who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"];
+        let who =
+            ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"];
         let done = Command::new("git").arg("-C").arg(folder.path()).args(who).args(args).output();
         assert!(done.as_ref().unwrap().status.success(), "{}", err(&done.unwrap()));
     };
-    let tool = |text: &str| format!("name: core/tool\nversion: 1.0\nfiles: {{ /t: {{ text: {text} }} }}\n");
+    let tool = |text: &str| {
+        format!("name: core/tool\nversion: 1.0\nfiles: {{ /t: {{ text: {text} }} }}\n")
+    };
     let user = "name: core/user\nversion: 1.0\nbuild: { tools: [core/tool], run: \"true\" }\n";
     write(folder.path(), "packages/core/tool/package.yaml", &tool("one"));
     write(folder.path(), "packages/core/user/package.yaml", user);
@@ -128,7 +131,11 @@ fn what_a_change_makes_stale_is_what_is_built_from_it() {
     git(&["init", "-q"]);
     git(&["add", "."]);
     git(&["commit", "-qm", "first"]);
-    write(folder.path(), "packages/core/other/package.yaml", &("# a word\n".to_owned() + &tool("x").replace("tool", "other")));
+    write(
+        folder.path(),
+        "packages/core/other/package.yaml",
+        &("# a word\n".to_owned() + &tool("x").replace("tool", "other")),
+    );
     assert_eq!(out(&stagex(folder.path(), &["affected", "--since", "HEAD"])), "", "a comment");
     write(folder.path(), "packages/core/tool/package.yaml", &tool("two"));
     let stale = out(&stagex(folder.path(), &["affected", "--since", "HEAD"]));
@@ -169,7 +176,8 @@ fn a_list_shows_why_binaries_are_trusted_and_steps_have_a_network() {
 
 #[test]
 fn a_closed_pipe_is_no_panic() {
-    let script = format!("{} -C {} show core/zlib | true", env!("CARGO_BIN_EXE_stagex"), cases().display());
+    let script =
+        format!("{} -C {} show core/zlib | true", env!("CARGO_BIN_EXE_stagex"), cases().display());
     let said = Command::new("sh").args(["-c", &script]).output().unwrap();
     assert!(!err(&said).contains("panicked"), "{}", err(&said));
 }
@@ -177,7 +185,11 @@ fn a_closed_pipe_is_no_panic() {
 #[test]
 fn a_full_disk_leaves_no_half_written_spec() {
     // /dev/full takes nothing; a definition that can't be written is a failure and no success.
-    let script = format!("{} -C {} llb core/zlib >/dev/full", env!("CARGO_BIN_EXE_stagex"), cases().display());
+    let script = format!(
+        "{} -C {} llb core/zlib >/dev/full",
+        env!("CARGO_BIN_EXE_stagex"),
+        cases().display()
+    );
     let said = Command::new("sh").args(["-c", &script]).output().unwrap();
     assert_eq!(said.status.code(), Some(1));
     assert!(err(&said).contains("No space left"), "{}", err(&said));
