@@ -173,8 +173,9 @@ impl Expander<'_> {
     }
 }
 
-/// Adds what the layers say: environment and paths, in layer order; two layers that say different
-/// things of one variable are a conflict unless the image itself decides.
+/// Adds what the layers of an image, or the tools of a stage, say: environment and paths, in their
+/// order; two that say different things of one variable are a conflict unless it is decided
+/// already.
 pub(super) fn inherit(image: &mut Image, (layers, at): (&[&Image], Span), found: &mut Diagnostics) {
     let own: Vec<String> = image.env.keys().cloned().collect();
     for layer in layers {
@@ -188,10 +189,8 @@ pub(super) fn inherit(image: &mut Image, (layers, at): (&[&Image], Span), found:
                     found.push(
                         Diagnostic::new(Code::ImageConflict, *span, said)
                             .note(*place, "the other")
-                            .note(at, "both are in this image")
-                            .hint(format!(
-                                "decide it in the image itself: `image: {{ env: {{ {name}: … }} }}`"
-                            )),
+                            .note(at, "both are here")
+                            .hint(format!("decide it where they meet: `env: {{ {name}: … }}`")),
                     );
                 }
                 Some(_) => {}

@@ -87,6 +87,7 @@ impl<'t> Library<'t> {
         let name = package.name.value.clone();
         let next = self.references(&package, tests);
         self.packages.insert(name.clone(), Arc::new(package));
+        let next: BTreeSet<PackageName> = next.into_iter().map(|r| r.value.package).collect();
         let next = next.iter().filter(|n| **n != name).map(Place::of).collect();
         self.read_places(next, false, files).or(name)
     }
@@ -100,33 +101,33 @@ impl<'t> Library<'t> {
         let mut found = Diagnostics::new();
         let mut loader = Loader::new(self.tree, self.evaluator);
         let mut asked: BTreeSet<PackageName> = BTreeSet::new();
-        let mut missing = false;
-        let mut first = true;
+        let (mut missing, mut first, mut parts) = (false, true, Vec::new());
         while !places.is_empty() {
             let paths: Vec<String> = places.iter().map(|p| p.path.clone()).collect();
             let mut next = BTreeSet::new();
             for (place, read) in places.iter().zip(self.tree.read_many(&paths)) {
                 let expected = place.expected.clone();
                 asked.extend(expected.clone());
-                let loaded = match read {
-                    Ok(Some(bytes)) => loader.load(place, bytes, files),
+                let (package, wrong) = match read {
+                    Ok(Some(bytes)) => loader.load_part(place, bytes, files),
                     Ok(None) => {
                         missing = true;
                         continue;
                     }
                     Err(e) => {
-                        Err(Diagnostic::bare(code_of(&e), format!("{}: {e}", place.path)).into())
+                        let said = format!("{}: {e}", place.path);
+                        (None, Diagnostic::bare(code_of(&e), said).into())
                     }
                 };
-                match loaded {
-                    Ok(package) => {
-                        next.extend(self.references(&package, tests && first));
-                        self.packages.insert(package.name.value.clone(), Arc::new(package));
-                    }
-                    Err(e) => {
-                        found.extend(e);
-                        self.broken.extend(expected);
-                    }
+                let named = package.as_ref().map(|p| self.references(p, tests && first));
+                next.extend(named.into_iter().flatten().map(|r| r.value.package));
+                if wrong.is_empty() {
+                    let package = package.map(|p| (p.name.value.clone(), Arc::new(p)));
+                    self.packages.extend(package);
+                } else {
+                    found.extend(wrong);
+                    self.broken.extend(expected);
+                    parts.extend(package);
                 }
             }
             let is_new = |n: &&PackageName| !self.packages.contains_key(n) && !asked.contains(n);
@@ -136,11 +137,17 @@ impl<'t> Library<'t> {
         if missing && self.known.is_empty() {
             self.learn_names(files);
         }
+        // What a broken spec names is never resolved; that it exists is found out here.
+        for part in &parts {
+            for reference in self.references(part, tests) {
+                found.extend_with(self.find(&reference).err());
+            }
+        }
         found
     }
 
-    /// Every package that this one names and that no named context replaces.
-    fn references(&self, package: &Package, tests: bool) -> BTreeSet<PackageName> {
+    /// Everything that a package names and that no named context replaces.
+    fn references(&self, package: &Package, tests: bool) -> Vec<Spanned<Reference>> {
         let tests = package.tests.values().filter(|_| tests).flat_map(|t| &t.tools);
         let roots = package.stages.values().flat_map(|s| &s.rootfs).chain(tests);
         let roots = roots.filter_map(|e| match &e.from {
@@ -149,7 +156,7 @@ impl<'t> Library<'t> {
         });
         let requires = package.outputs.values().flat_map(|o| &o.requires);
         let all = roots.chain(requires.chain(&package.layers).map(|r| &r.reference));
-        all.filter(|r| !self.replaced.contains(&r.value)).map(|r| r.value.package.clone()).collect()
+        all.filter(|r| !self.replaced.contains(&r.value)).cloned().collect()
     }
 
     /// Names for hints, and the outputs that go by another name; the whole tree is read for it,

@@ -116,8 +116,10 @@ pub struct Stage {
     pub sources: Vec<(Source, Option<String>)>,
     /// Where steps start.
     pub workdir: Option<String>,
-    /// Environment of all steps.
+    /// Environment of all steps: what the tools say, and the stage's own over it.
     pub env: Vec<(String, String)>,
+    /// Folders of the tools that come first in `PATH`.
+    pub path: Vec<String>,
     /// What is done.
     pub steps: Vec<Step>,
 }

@@ -282,11 +282,13 @@ impl<'r> Resolver<'r> {
             sources.extend(source.map(|s| (s, to)));
         }
         let workdir = spec.workdir.as_ref().and_then(|t| self.expander.path(t, &scope));
-        let env = self.expander.env(&spec.env, &scope);
+        let own = self.expander.env(&spec.env, &scope);
+        let (env, path) = self.tools_say(&root, own, spec.name.span);
         let steps = spec.steps.iter().filter_map(|s| self.expander.step(s, &scope)).collect();
         let accounts = self.root_accounts(&root, spec.name.span);
         let name = spec.name.clone();
-        let stage = Stage { name, runs_on, on_build, root, accounts, sources, workdir, env, steps };
+        let stage =
+            Stage { name, runs_on, on_build, root, accounts, sources, workdir, env, path, steps };
         self.node(package, platform, Kind::Stage(stage))
     }
 
@@ -359,17 +361,41 @@ impl<'r> Resolver<'r> {
         })
     }
 
-    /// The accounts of a root in which several packages have some.
-    fn root_accounts(&mut self, root: &[RootEntry], span: Span) -> Option<Accounts> {
-        let whole =
-            root.iter().filter(|e| e.path.is_none() && e.to.is_none() && e.files.is_empty());
+    /// The packages of a root that are there as a whole, with what they require.
+    fn whole(&self, root: &[RootEntry]) -> Vec<NodeId> {
+        let whole = root.iter().filter(|e| e.path.is_none() && e.to.is_none() && e.files.is_empty());
         let ids: Vec<NodeId> = whole
             .filter_map(|e| match &e.from {
                 RootFrom::Package(id) => Some(*id),
                 RootFrom::Stage(_) | RootFrom::Sources(_) => None,
             })
             .collect();
-        let closure = self.closure(&ids);
+        self.closure(&ids)
+    }
+
+    /// The environment and the paths of a stage: what its tools say of themselves, and its own.
+    fn tools_say(
+        &mut self,
+        root: &[RootEntry],
+        own: Vec<(String, String)>,
+        span: Span,
+    ) -> (Vec<(String, String)>, Vec<String>) {
+        let mut image = super::Image::default();
+        image.env.extend(own.into_iter().map(|(name, value)| (name, (value, span))));
+        let closure = self.whole(root);
+        let layers = closure.iter().filter_map(|id| match &self.nodes[id.0 as usize].kind {
+            Kind::Output(output) => Some(&output.image),
+            Kind::Stage(_) | Kind::Test(_) | Kind::Context(_) => None,
+        });
+        let layers: Vec<&super::Image> = layers.collect();
+        image::inherit(&mut image, (&layers, span), &mut self.found);
+        let env = image.env.into_iter().map(|(name, (value, _))| (name, value)).collect();
+        (env, image.path)
+    }
+
+    /// The accounts of a root in which several packages have some.
+    fn root_accounts(&mut self, root: &[RootEntry], span: Span) -> Option<Accounts> {
+        let closure = self.whole(root);
         if self.accounts_of(&closure).count() < 2 {
             return None;
         }
@@ -504,6 +530,7 @@ impl<'r> Resolver<'r> {
         let steps = spec.steps.iter().filter_map(|s| self.expander.step(s, &scope)).collect();
         let accounts = self.root_accounts(&root, spec.name.span);
         let name = StageName::parse(spec.name.value.as_str())?;
+        let (env, path) = self.tools_say(&root, Vec::new(), spec.name.span);
         let stage = Stage {
             name: Spanned::new(name, spec.name.span),
             runs_on: platform.clone(),
@@ -512,7 +539,8 @@ impl<'r> Resolver<'r> {
             accounts,
             sources: Vec::new(),
             workdir: None,
-            env: Vec::new(),
+            env,
+            path,
             steps,
         };
         let stdout = spec.stdout.as_ref().and_then(|t| self.expander.text(t, &scope));

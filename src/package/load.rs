@@ -113,16 +113,30 @@ impl<'t> Loader<'t> {
         bytes: Vec<u8>,
         files: &mut Files,
     ) -> Result<Package, Diagnostics> {
-        let (file, node) = raw::parse(&place.path, bytes, files)?;
+        match self.load_part(place, bytes, files) {
+            (Some(package), found) if found.is_empty() => Ok(package),
+            (_, found) => Err(found),
+        }
+    }
+
+    /// The same, with as much of the package as could be read beside what is wrong with it: what a
+    /// broken spec names can still be looked for.
+    pub(crate) fn load_part(
+        &mut self,
+        place: &Place,
+        bytes: Vec<u8>,
+        files: &mut Files,
+    ) -> (Option<Package>, Diagnostics) {
+        let (file, node) = match raw::parse(&place.path, bytes, files) {
+            Ok(parsed) => parsed,
+            Err(found) => return (None, found),
+        };
         let mut found = Diagnostics::new();
         self.styles.read(&node, (self.tree, files), self.evaluator, &mut found);
         let mut reader = Reader::new(files.text(file), (self.evaluator, &self.styles));
         let package = Spec { place, file, tree: self.tree }.read(&mut reader, &node);
         found.extend(reader.found);
-        match package {
-            Some(package) if found.is_empty() => Ok(package),
-            _ => Err(found),
-        }
+        (package, found)
     }
 }
 

@@ -468,7 +468,8 @@ pub(super) fn environment(
         env.retain(|(n, _)| n != name);
         env.push((name.to_owned(), value.to_owned()));
     };
-    set("PATH", PATH);
+    let own: String = stage.path.iter().map(|folder| format!("{folder}:")).collect();
+    set("PATH", &(own + PATH));
     set("HOME", "/tmp");
     set("LANG", "C.UTF-8");
     set("TZ", "UTC");
