@@ -363,7 +363,8 @@ impl<'r> Resolver<'r> {
 
     /// The packages of a root that are there as a whole, with what they require.
     fn whole(&self, root: &[RootEntry]) -> Vec<NodeId> {
-        let whole = root.iter().filter(|e| e.path.is_none() && e.to.is_none() && e.files.is_empty());
+        let whole =
+            root.iter().filter(|e| e.path.is_none() && e.to.is_none() && e.files.is_empty());
         let ids: Vec<NodeId> = whole
             .filter_map(|e| match &e.from {
                 RootFrom::Package(id) => Some(*id),
