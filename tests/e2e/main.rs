@@ -2,6 +2,7 @@
 //! tests fail, because a test that passes by skipping says nothing.
 
 mod contexts;
+mod dying;
 mod engines;
 mod errors;
 mod frontend;

@@ -93,7 +93,19 @@ go_find() {
 go_is() { printf '%s\n' "go$1" "$("$go" env GOVERSION 2>/dev/null)" | sort -VC; }
 
 down_buildkitd() {
+  # It waits for the builds that run, and would leave their processes behind when it has to be killed.
+  alive buildkitd && builds_end
   stop buildkitd
+  builds_end
   stop registry
   unmount_below "$home/buildkit"
+}
+
+# A build's container is named after its folder here.
+builds_end() {
+  local folder
+  for folder in "$home"/buildkit/runc-overlayfs/executor/*/; do
+    [ -e "$folder/config.json" ] || continue
+    runc delete --force "$(basename "$folder")" 2>/dev/null
+  done
 }
