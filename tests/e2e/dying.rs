@@ -80,7 +80,9 @@ impl Drop for Victim {
             let _ = Command::new("runc").args(["delete", "--force"]).arg(id).output();
         }
         let below = self.folder.path().display();
-        let script = format!("cut -d' ' -f5 /proc/self/mountinfo | grep ^{below} | sort -r | xargs -r umount -l");
+        let script = format!(
+            "cut -d' ' -f5 /proc/self/mountinfo | grep ^{below} | sort -r | xargs -r umount -l"
+        );
         let _ = Command::new("sh").args(["-c", &script]).output();
     }
 }
@@ -108,7 +110,8 @@ fn interrupted(name: &str, interrupt: impl FnOnce(&mut Victim, &Child)) -> (i32,
     wait_for(|| victim.said().contains(" it runs"));
     interrupt(&mut victim, &build);
     let status = build.wait().unwrap();
-    let whole = Command::new("tar").arg("-tf").arg(&dest).output().is_ok_and(|o| o.status.success());
+    let whole =
+        Command::new("tar").arg("-tf").arg(&dest).output().is_ok_and(|o| o.status.success());
     let left = dest.exists() && std::fs::metadata(&dest).unwrap().len() > 0 && !whole;
     (status.code().unwrap_or(-1), victim.said(), left)
 }
