@@ -54,7 +54,8 @@ pub(super) fn shell_script(script: &str, env: &[(String, String)]) -> String {
 /// Unpacks, copies and patches the folders of a stage. Owners and odd modes of archives and
 /// checkouts do not reach the result: files are the runner's, modes are 0644 or 0755.
 pub(super) fn prepare(source: &Source, at: &str, to: &str, patches: &[String]) -> String {
-    let target = shell_quote(to.strip_suffix('/').unwrap_or(to));
+    let folder = to.trim_end_matches('/');
+    let target = shell_quote(if folder.is_empty() { "/." } else { folder });
     let file = shell_quote(&format!("{at}/{}", source.file_name));
     let mut text = format!("mkdir -p {target}\n");
     let tar = format!("tar -xof - -C {target} --strip-components={}", source.strip);

@@ -48,7 +48,9 @@ impl Victim {
         use std::os::unix::process::CommandExt as _;
         let registry = setting("STAGEX_REGISTRY");
         let output = format!("type=tar,dest={}", dest.display());
-        Command::new(env!("CARGO_BIN_EXE_stagex"))
+        // A runner that works in the background ignores SIGINT, and so would everything below it.
+        Command::new("env")
+            .args(["--default-signal=INT", env!("CARGO_BIN_EXE_stagex")])
             .args(["-C", &tree.text(""), "build", "test/slow", "--output", &output])
             .args(["--frontend", &format!("{registry}/stagex/frontend")])
             .args(["--", "--builder", &self.name, "--progress", "plain"])
@@ -97,7 +99,7 @@ fn wait_for(mut done: impl FnMut() -> bool) {
 
 fn slow() -> Tree {
     let tree = Tree::with_tools();
-    tree.spec("slow", "build:\n  tools: [test/tools]\n  run: |\n    echo it runs\n    sleep 600\n");
+    tree.spec("slow", "build:\n  tools: [test/tools]\n  run: |\n    echo it runs\n    sleep 120\n");
     tree
 }
 
