@@ -250,7 +250,7 @@ fn example(code: Code) -> Example {
         }
         Code::TooDeep => Words(
             "Lists and mappings in each other more than 32 deep; or packages that need each other \
-             over more than 400 steps.",
+             over more than 200 steps.",
         ),
         Code::TooLarge => Words("A spec, patch or hexadecimal file of more than 4 MiB."),
         Code::BadText => Spec("name: core/zlib\nversion: 1.3.1\ndescription: \"bell \\a\"\n"),
