@@ -3,5 +3,6 @@
 mod architecture;
 mod cases;
 mod cli;
+mod docs;
 mod hostile;
 mod properties;
