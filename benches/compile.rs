@@ -35,7 +35,8 @@ fn amd64() -> Platform {
 fn compiled(memory: &Memory, shape: Shape, files: &mut Files) -> Compiled {
     let name = PackageName::parse(&shape.deepest()).expect("a name");
     let query = Query::new(Subject::Package(name), amd64());
-    compile(memory, &query, files).unwrap_or_else(|e| panic!("{}", stagex::diag::render::text(&e, files, false)))
+    compile(memory, &query, files)
+        .unwrap_or_else(|e| panic!("{}", stagex::diag::render::text(&e, files, false)))
 }
 
 fn definition(memory: &Memory, shape: Shape) -> (Vec<u8>, usize, PackageGraph) {
@@ -54,7 +55,11 @@ fn milliseconds(time: Duration) -> String {
 }
 
 fn report(what: &str, (median, fastest): (Duration, Duration), more: &str) {
-    let line = format!("{what:50} median {:>10}  fastest {:>10}  {more}\n", milliseconds(median), milliseconds(fastest));
+    let line = format!(
+        "{what:50} median {:>10}  fastest {:>10}  {more}\n",
+        milliseconds(median),
+        milliseconds(fastest)
+    );
     use std::io::Write as _;
     let _ = std::io::stdout().write_all(line.as_bytes());
 }
@@ -65,7 +70,11 @@ fn main() {
         let memory = tree(shape);
         let (bytes, ops, graph) = definition(&memory, shape);
         let edges: usize = graph.nodes.iter().map(|n| n.edges().len()).sum();
-        let more = format!("{ops} ops, {:.2} MB, {} nodes, {edges} edges", bytes.len() as f64 / 1e6, graph.nodes.len());
+        let more = format!(
+            "{ops} ops, {:.2} MB, {} nodes, {edges} edges",
+            bytes.len() as f64 / 1e6,
+            graph.nodes.len()
+        );
         let times = measure(runs, || drop(definition(&memory, shape)));
         report(&format!("bytes to definition, tree of StageX's shape × {factor}"), times, &more);
         let times = measure(runs, || {

@@ -35,7 +35,8 @@ struct Numbers(u64);
 
 impl Numbers {
     fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) as usize) % limit
     }
 }
@@ -73,7 +74,9 @@ pub(crate) fn tree(shape: Shape) -> Memory {
              - ./configure --prefix=/usr --host=${{{{ target.machine }}}}\n",
             n + 1
         );
-        for step in ["make depend", "make -j\"$JOBS\"", "make check", "make DESTDIR=\"$OUT\" install"] {
+        for step in
+            ["make depend", "make -j\"$JOBS\"", "make check", "make DESTDIR=\"$OUT\" install"]
+        {
             let _ = writeln!(text, "    - {step}");
         }
         text.push_str("    - { when: target.arch == \"amd64\", run: echo amd64 >>\"$OUT/built-for\" }\n    - rm -rf \"$OUT/usr/share/doc\"\n");

@@ -153,16 +153,9 @@ pub fn check(tree: &dyn Tree, build: &Platform, files: &mut Files) -> Result<usi
             own => own.iter().map(|p| p.value.clone()).collect(),
         };
         for platform in platforms {
-            let outputs = package.outputs.values().filter(|o| o.when.is_none());
-            let mut goals: Vec<Goal> =
-                outputs.map(|o| Goal::Output(Some(o.name.value.clone()))).collect();
-            goals.push(Goal::Tests);
-            let (package, platform) = (name.clone(), platform);
-            targets.extend(goals.into_iter().map(|goal| Target {
-                package: package.clone(),
-                goal,
-                platform: platform.clone(),
-            }));
+            for goal in [Goal::Outputs, Goal::Tests] {
+                targets.push(Target { package: name.clone(), goal, platform: platform.clone() });
+            }
         }
     }
     let request = Request { targets, build: build.clone(), vars: BTreeMap::new() };

@@ -86,11 +86,8 @@ fn outputs(tree: &dyn Tree, files: &mut Files) -> Result<Outputs, Diagnostics> {
             [] => config.platforms.clone(),
             own => own.iter().map(|p| p.value.clone()).collect(),
         };
-        for output in package.outputs.values().filter(|o| o.when.is_none()) {
-            for platform in &platforms {
-                let goal = Goal::Output(Some(output.name.value.clone()));
-                targets.push(Target { package: name.clone(), goal, platform: platform.clone() });
-            }
+        for platform in platforms {
+            targets.push(Target { package: name.clone(), goal: Goal::Outputs, platform });
         }
     }
     let request = Request { targets, build: host(), vars: BTreeMap::new() };

@@ -84,7 +84,7 @@ fn image_name(prefix: &str, compiled: &crate::Compiled) -> String {
     let base = format!("{}-{}", name.group(), name.name());
     let output = compiled.graph.roots.first().and_then(|(target, _)| match &target.goal {
         Goal::Output(output) => output.clone(),
-        Goal::Stage(_) | Goal::Tests => None,
+        Goal::Outputs | Goal::Stage(_) | Goal::Tests => None,
     });
     let spec = output.as_ref().map_or_else(
         || compiled.package.outputs.values().find(|o| o.name.value.as_str() == name.name()),

@@ -56,10 +56,7 @@ fn users(workspace: &mut Workspace, args: &Graph) -> Result<PackageGraph, Failur
             (asked, _) => asked.to_vec(),
         };
         for platform in platforms {
-            for output in package.outputs.values().filter(|o| o.when.is_none()) {
-                let goal = Goal::Output(Some(output.name.value.clone()));
-                targets.push(Target { package: name.clone(), goal, platform: platform.clone() });
-            }
+            targets.push(Target { package: name.clone(), goal: Goal::Outputs, platform });
         }
     }
     let request = Request { targets, build: host(), vars: BTreeMap::new() };

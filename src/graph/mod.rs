@@ -47,6 +47,8 @@ pub struct Target {
 pub enum Goal {
     /// An output, the one named like the package when it has no name here.
     Output(Option<OutputName>),
+    /// Every output that exists for the platform; each becomes a root of its own.
+    Outputs,
     /// The root that a stage leaves, for debugging.
     Stage(StageName),
     /// All tests.

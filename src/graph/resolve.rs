@@ -83,11 +83,18 @@ impl<'r> Resolver<'r> {
             }
             let platform = &target.platform;
             let nodes = match &target.goal {
-                Goal::Output(name) => {
-                    let output = name.clone();
-                    let value = Reference { package: target.package.clone(), output };
-                    let reference = Spanned::new(value, package.name.span);
-                    self.reference(&reference, platform).into_iter().collect()
+                Goal::Output(name) => self.goal(&package, name.clone(), platform),
+                Goal::Outputs => {
+                    let scope = self.scope(&package, platform);
+                    for output in package.outputs.values() {
+                        if !self.expander.holds(&output.when, &scope) {
+                            continue;
+                        }
+                        let name = Some(output.name.value.clone());
+                        let nodes = self.goal(&package, name.clone(), platform);
+                        roots.push((Target { goal: Goal::Output(name), ..target.clone() }, nodes));
+                    }
+                    continue;
                 }
                 Goal::Stage(name) => {
                     let key = (target.package.clone(), platform.clone(), Unit::Stage(name.clone()));
@@ -101,6 +108,17 @@ impl<'r> Resolver<'r> {
             roots.push((target.clone(), nodes));
         }
         roots
+    }
+
+    fn goal(
+        &mut self,
+        package: &Package,
+        output: Option<package::OutputName>,
+        platform: &Platform,
+    ) -> Vec<NodeId> {
+        let value = Reference { package: package.name.value.clone(), output };
+        let reference = Spanned::new(value, package.name.span);
+        self.reference(&reference, platform).into_iter().collect()
     }
 
     fn check_vars(&mut self, package: &Package) {

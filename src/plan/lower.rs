@@ -50,7 +50,7 @@ pub fn lower(graph: &PackageGraph, options: &Options) -> Result<BuildPlan, Diagn
     }
     for (target, ids) in &graph.roots {
         let result = match &target.goal {
-            Goal::Output(_) => ids.first().map(|id| lowering.image(*id)),
+            Goal::Output(_) | Goal::Outputs => ids.first().map(|id| lowering.image(*id)),
             Goal::Stage(_) => ids.first().map(|id| lowering.stage_image(*id)),
             Goal::Tests => Some(lowering.test_image(target, ids)),
         };
