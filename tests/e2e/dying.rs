@@ -132,8 +132,9 @@ fn an_engine_that_dies_in_the_middle_is_a_failure_that_leaves_nothing_half_writt
 #[test]
 fn ctrl_c_ends_the_build_and_leaves_nothing_half_written() {
     let (code, said, half) = interrupted("interrupted", |_, build| {
-        // As a terminal does: to the whole group.
-        run("kill", &["-INT", &format!("-{}", build.id())]);
+        // As a terminal does: to the whole group. The shell's own `kill`, because that of procps
+        // 4.0 takes `-1234` for `-1` and signals every process of the machine.
+        run("bash", &["-c", &format!("kill -INT -- -{}", build.id())]);
     });
     assert_ne!(code, 0, "{said}");
     assert!(!half);
