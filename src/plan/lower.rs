@@ -55,7 +55,14 @@ pub fn lower(graph: &PackageGraph, options: &Options) -> Result<BuildPlan, Diagn
             Goal::Tests => Some(lowering.test_image(target, ids)),
         };
         let Some((layers, config, annotations)) = result else { continue };
-        let names = layers.iter().map(|(name, _)| name.clone()).collect();
+        let names: Vec<String> = layers.iter().map(|(name, _)| name.clone()).collect();
+        let names = match names.as_slice() {
+            // Copies onto the first layer are one operation, and so one layer.
+            [first, rest @ ..] if !options.merge && !rest.is_empty() => {
+                vec![first.clone(), rest.join(", ")]
+            }
+            _ => names,
+        };
         let trees: Vec<TreeRef> = layers.into_iter().map(|(_, tree)| tree).collect();
         let group = lowering.group(&target.package.to_string(), &target.platform);
         let tree = lowering.union(&trees, (&group, "layers", Vec::new()), &target.platform);

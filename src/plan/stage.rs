@@ -43,7 +43,17 @@ impl Lowering<'_> {
         (package, group): (&Package, &str),
     ) -> Trees {
         let env = environment(package, &test.stage, &node.platform, self.options);
-        self.run_stage(&test.stage, group, Work { env, has_out: true, test: Some(test) })
+        let work = Work { env, has_out: true, test: Some(test) };
+        let last = test.stage.steps.last().map(|s| &s.command);
+        let is_script =
+            matches!(last, Some(Command::Run(_, shell)) if script::is_posix_shell(shell));
+        if work.is_judged() && !is_script {
+            let said = format!("what `{}` expects can't be found out", test.name);
+            let hint = "`exit`, `stdout` and `files` are for a last step that is a shell script, on every platform";
+            let found = Diagnostic::new(Code::BadTest, test.stage.name.span, said);
+            self.found.push(found.hint(hint));
+        }
+        self.run_stage(&test.stage, group, work)
     }
 
     fn run_stage(&mut self, stage: &Stage, group: &str, work: Work<'_>) -> Trees {
